@@ -1,0 +1,1 @@
+"""Torch modules and the one training driver: the only place that imports torch."""

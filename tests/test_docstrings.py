@@ -1,0 +1,125 @@
+"""What the documentation says is what the code does."""
+
+import ast
+import inspect
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from _discovery import public_estimators, public_objects
+from numpydoc.docscrape import FunctionDoc, NumpyDocString
+from numpydoc.validate import validate
+
+from skfactor.exceptions import MissingDatesWarning
+
+# Left to taste, with the reason for each.
+IGNORED = {
+    "ES01",  # an extended summary is not always needed
+    "EX01",  # classes and functions have examples (tested below); methods need none
+    "GL01",  # the summary starts on the line of the quotes, as everywhere in this library
+    "GL03",  # blank lines are the formatter's
+    "SA01",  # "See Also" only where there is something to see
+    "SA04",  # its entries need no description where the name says it
+    "PR02",  # **parameters of scikit-learn's generated methods
+    "RT03",  # "self : object" says enough
+    "YD01",
+}
+
+OBJECTS = {
+    name: thing
+    for name, thing in public_objects().items()
+    if inspect.isclass(thing) or inspect.isfunction(thing)
+}
+METHODS = {
+    f"{name}.{method}": member
+    for name, thing in OBJECTS.items()
+    if inspect.isclass(thing)
+    for method, member in vars(thing).items()
+    if not method.startswith("_") and inspect.isfunction(member)
+}
+
+
+@pytest.mark.parametrize("name", [*OBJECTS, *METHODS])
+def test_docstring_is_valid_numpydoc(name):
+    errors = [f"{code}: {text}" for code, text in validate(name)["errors"] if code not in IGNORED]
+    assert not errors
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_docstring_has_an_example(name):
+    if issubclass(type(OBJECTS[name]), type) and issubclass(OBJECTS[name], Warning):
+        return
+    assert ">>>" in OBJECTS[name].__doc__
+
+
+def _documented_defaults(doc: str) -> dict[str, str]:
+    parameters = NumpyDocString(inspect.cleandoc(doc))["Parameters"]
+    return {
+        name.strip("* "): parameter.type
+        for parameter in parameters
+        for name in parameter.name.split(",")
+    }
+
+
+@pytest.mark.parametrize("name", [*OBJECTS, *METHODS])
+def test_documented_default_is_the_signature_s(name):
+    thing = {**OBJECTS, **METHODS}[name]
+    documented = _documented_defaults(thing.__doc__ or "")
+    try:
+        signature = inspect.signature(thing)
+    except ValueError:  # an exception class has no signature of its own
+        return
+    for parameter in signature.parameters.values():
+        if parameter.name not in documented or parameter.kind is parameter.VAR_KEYWORD:
+            continue
+        kind = documented[parameter.name]
+        if kind == "None":  # y, which is there for the interface alone
+            continue
+        if parameter.default is parameter.empty:
+            assert "default" not in kind, f"{parameter.name} has no default"
+        else:
+            text = kind.partition("default=")[2]
+            assert text, f"{parameter.name}: the default {parameter.default!r} is not documented"
+            assert ast.literal_eval(text) == parameter.default, parameter.name
+
+
+def _small_panel() -> tuple[pd.DataFrame, pd.Series]:
+    rng = np.random.default_rng(0)
+    index = pd.MultiIndex.from_product(
+        [pd.date_range("2020-01-31", periods=6, freq="ME"), [f"A{i}" for i in range(12)]],
+        names=["date", "asset"],
+    )
+    X = pd.DataFrame(rng.normal(size=(len(index), 5)), index, [f"c{i}" for i in range(5)])
+    return X, pd.Series(rng.normal(size=len(index)), index, name="ret")
+
+
+@pytest.mark.parametrize("name", public_estimators())
+def test_documented_attributes_are_the_fitted_ones(name):
+    estimator = public_estimators()[name]()
+    X, y = _small_panel()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MissingDatesWarning)
+        if hasattr(estimator, "perplexity"):
+            estimator.set_params(perplexity=5)
+        estimator.fit(X, y)
+    documented = {
+        a.name for a in NumpyDocString(inspect.cleandoc(type(estimator).__doc__))["Attributes"]
+    }
+    fitted = {a for a in vars(estimator) if a.endswith("_") and not a.startswith("_")}
+    assert documented - {a for a in documented if hasattr(estimator, a)} == set()
+    assert fitted <= documented
+
+
+def test_the_default_check_finds_a_wrong_default():
+    def wrong(alpha: float = 1.0) -> None:
+        """Do nothing.
+
+        Parameters
+        ----------
+        alpha : float, default=2.0
+            A number.
+        """
+
+    kind = FunctionDoc(wrong)["Parameters"][0].type
+    assert ast.literal_eval(kind.partition("default=")[2]) != 1.0

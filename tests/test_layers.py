@@ -1,0 +1,67 @@
+"""Imports point one way: a layer knows those below it and nothing above."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import skfactor
+
+ROOT = Path(skfactor.__file__).parent
+
+LAYERS = [
+    {"_typing", "exceptions"},
+    {"_validation", "_base"},
+    {"panel"},
+    {"_kernels", "metrics", "preprocessing", "_nn"},
+    {"decomposition", "manifold", "portfolios", "linear_model", "factor_models"},
+    {"inference", "cluster", "model_selection", "inspection", "datasets"},
+    {"plotting"},
+]
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+MODULES = sorted(ROOT.rglob("*.py"))
+FILES = {str(path.relative_to(ROOT)): path for path in MODULES}
+
+
+def _part(relative: str) -> str:
+    return relative.removesuffix(".py").split("/")[0]
+
+
+def _imported(tree: ast.AST) -> set[str]:
+    """Return the parts of skfactor that a module imports, at its top or inside a function."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("skfactor"):
+            names = (
+                [node.module]
+                if "." in node.module
+                else [f"skfactor.{alias.name}" for alias in node.names]
+            )
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names if alias.name.startswith("skfactor.")]
+        else:
+            continue
+        found |= {name.split(".")[1] for name in names}
+    return found
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if f != "__init__.py"])
+def test_module_imports_only_from_layers_below(file):
+    own = _part(file)
+    for other in _imported(ast.parse(FILES[file].read_text("utf-8"))) - {own}:
+        assert LEVEL[other] < LEVEL[own], f"{file} imports skfactor.{other}, which is not below it"
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_only_the_network_layer_and_its_reducers_import_torch(file):
+    tree = ast.parse(FILES[file].read_text("utf-8"))
+    names = {alias.name for n in ast.walk(tree) if isinstance(n, ast.Import) for alias in n.names}
+    names |= {n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
+    uses_torch = any(name.split(".")[0] in {"torch", "skorch"} for name in names)
+    assert not uses_torch or _part(file) == "_nn"
+
+
+def test_every_package_without_a_stub_holds_no_code():
+    for init in ROOT.rglob("__init__.py"):
+        body = [n for n in ast.parse(init.read_text("utf-8")).body if not isinstance(n, ast.Expr)]
+        assert init.with_suffix(".pyi").exists() or not body, init
