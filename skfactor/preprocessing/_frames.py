@@ -1,0 +1,61 @@
+"""The few things asked of a table, whether it is a pandas or a polars frame."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skfactor._typing import IntArray
+
+
+def is_polars(frame: Any) -> bool:
+    """Return whether ``frame`` is a polars DataFrame, without importing polars."""
+    return type(frame).__module__.partition(".")[0] == "polars" and hasattr(frame, "row")
+
+
+def check_frame(frame: Any, name: str) -> None:
+    """Raise a ``TypeError`` unless ``frame`` is a pandas or polars DataFrame."""
+    if not isinstance(frame, pd.DataFrame) and not is_polars(frame):
+        raise TypeError(f"{name} must be a pandas or polars DataFrame; got {type(frame).__name__}.")
+
+
+def column_or_index(frame: Any, key: str, name: str) -> pd.Index:
+    """Return the column ``key`` as an index, else the index of a pandas frame.
+
+    An index without a name counts as ``key``, unless it merely numbers the rows.
+
+    Raises
+    ------
+    ValueError
+        If the frame has neither, and for missing entries.
+    """
+    if key in frame.columns:
+        values = pd.Index(frame[key].to_numpy() if is_polars(frame) else frame[key])
+    else:
+        values = getattr(frame, "index", pd.RangeIndex(0))
+        unfit = isinstance(values, (pd.RangeIndex, pd.MultiIndex))
+        if unfit or values.name not in (key, None):
+            raise ValueError(
+                f"{name} must have {key!r} as a column or as its index; got the columns "
+                f"{shown([repr(column) for column in frame.columns])}. "
+                "Say which column it is by `on=`."
+            )
+    missing = np.flatnonzero(values.isna())
+    if len(missing):
+        raise ValueError(
+            f"Each row of {name} must have its {key!r}; got {len(missing)} missing, in rows "
+            f"{shown([str(int(i)) for i in missing])}. Drop those rows."
+        )
+    return values
+
+
+def take_rows(frame: Any, rows: IntArray) -> Any:
+    """Return the rows at the given positions, in that order."""
+    return frame[rows] if is_polars(frame) else frame.iloc[rows]
+
+
+def shown(items: Sequence[str], first: int = 5) -> str:
+    """Return the first few of a list in words, with how many more there are."""
+    rest = len(items) - first
+    return ", ".join(items[:first]) + (f" and {rest} more" if rest > 0 else "")
