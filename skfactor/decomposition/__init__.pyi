@@ -1,0 +1,3 @@
+from ._autoencoder import AutoencoderReducer
+
+__all__ = ["AutoencoderReducer"]
