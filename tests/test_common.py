@@ -7,7 +7,7 @@ from _discovery import public_estimators
 from sklearn.base import BaseEstimator
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skfactor.exceptions import MissingDatesWarning
+from skfactor.exceptions import MissingDatesWarning, PerplexityWarning
 
 ESTIMATORS = public_estimators()
 
@@ -21,8 +21,10 @@ def test_estimators_are_found():
 @parametrize_with_checks([estimator() for estimator in ESTIMATORS.values()])
 def test_scikit_learn_check(estimator, check):
     with warnings.catch_warnings():
-        # The checks hand over plain arrays: to a panel estimator, rows without dates.
+        # The checks hand over plain arrays (to a panel estimator, rows without dates) and
+        # few rows (to t-SNE, fewer than its perplexity wants); both are told to users.
         warnings.simplefilter("ignore", MissingDatesWarning)
+        warnings.simplefilter("ignore", PerplexityWarning)
         check(estimator)
 
 

@@ -24,9 +24,10 @@ class AutoencoderReducer(NeuralReducer):
     hidden_layer_sizes : tuple of int, default=(32, 16)
         Units of the encoder's hidden layers, from the input to the code; the decoder has
         the same in reverse. ``()`` connects input and code directly.
-    activation : {"elu", "gelu", "identity", "leaky_relu", "logistic", "relu", "selu", \
-            "tanh"}, default="relu"
-        Function after each hidden layer. The code and the output are linear.
+    activation : str, default="elu"
+        Function after each hidden layer: ``"elu"``, ``"gelu"``, ``"identity"``,
+        ``"leaky_relu"``, ``"logistic"``, ``"relu"``, ``"selu"`` or ``"tanh"``. The code and
+        the output are linear.
     loss : {"mse", "mae", "huber"}, default="mse"
         What training lowers: mean squared, mean absolute or Huber error (quadratic below 1,
         linear above, so that outliers pull less).
@@ -36,7 +37,7 @@ class AutoencoderReducer(NeuralReducer):
         Size of the steps.
     max_epochs : int, default=200
         Passes over the training rows, at most.
-    batch_size : int, default=128
+    batch_size : int, default=32
         Rows a step.
     dropout : float, default=0.0
         Share of hidden units silenced at random while training.
@@ -122,12 +123,12 @@ class AutoencoderReducer(NeuralReducer):
         n_components: int = 8,
         *,
         hidden_layer_sizes: tuple[int, ...] = (32, 16),
-        activation: str = "relu",
+        activation: str = "elu",
         loss: str = "mse",
         optimizer: str = "adam",
         learning_rate: float = 0.003,
         max_epochs: int = 200,
-        batch_size: int = 128,
+        batch_size: int = 32,
         dropout: float = 0.0,
         noise: float = 0.0,
         weight_decay: float = 0.0,

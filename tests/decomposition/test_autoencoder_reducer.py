@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skfactor.decomposition import AutoencoderReducer
 
-QUICK = {"max_epochs": 8, "random_state": 0}
+QUICK = {"max_epochs": 8, "batch_size": 128, "random_state": 0}
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def X():
 @pytest.fixture(scope="module")
 def fitted(X):
     """A fitted reducer; tests must not fit it again."""
-    return AutoencoderReducer(3, max_epochs=60, random_state=0).fit(X)
+    return AutoencoderReducer(3, activation="relu", max_epochs=60, random_state=0).fit(X)
 
 
 def _layers(sequential):
@@ -263,7 +263,7 @@ def test_an_interrupted_fit_keeps_the_best_weights_and_passes_the_interrupt_on(X
         return train_step(net, batch, **kwargs)
 
     monkeypatch.setattr(TensorNet, "train_step", interrupted_step)
-    reducer = AutoencoderReducer(2, max_epochs=50, random_state=0)
+    reducer = AutoencoderReducer(2, max_epochs=50, batch_size=128, random_state=0)
     with pytest.raises(KeyboardInterrupt):
         reducer.fit(X)
     assert reducer.n_epochs_ == 4
