@@ -1,0 +1,18 @@
+from ._readers import (
+    SP500_STUDY_COLUMNS,
+    ClusteringCrossSection,
+    read_clustering_cross_section,
+    read_factors,
+    read_prices_wide,
+)
+from ._universe import StockUniverse, make_stock_universe
+
+__all__ = [
+    "ClusteringCrossSection",
+    "SP500_STUDY_COLUMNS",
+    "StockUniverse",
+    "make_stock_universe",
+    "read_clustering_cross_section",
+    "read_factors",
+    "read_prices_wide",
+]
