@@ -1,0 +1,198 @@
+"""Losses by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+
+from skfactor._typing import ArrayLike, FloatArray
+from skfactor._validation import check_is_fitted
+from skfactor.plotting._style import ACCENT, PALETTE, one_axes, tidy
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+CURVES = {
+    "train_loss": ("training", "-", PALETTE[0]),
+    "valid_loss": ("validation", "--", PALETTE[1]),
+}
+
+
+class TrainingCurveDisplay:
+    """Training and validation loss by epoch, with the best epoch marked.
+
+    Make one with :meth:`from_estimator` or :meth:`from_history`.
+
+    Parameters
+    ----------
+    history : mapping of str to ndarray of shape (n_epochs,)
+        ``"train_loss"`` and, where there was validation, ``"valid_loss"``.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the curves.
+    figure_ : matplotlib Figure
+        Figure of the axes.
+    lines_ : dict of str to matplotlib Line2D
+        The curve of each loss drawn.
+    best_epoch_ : int
+        Epoch, counted from 1, of the least validation loss, or of the least training loss where
+        there was no validation.
+    best_line_ : matplotlib Line2D
+        The mark at that epoch.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from skfactor.plotting import TrainingCurveDisplay
+    >>> history = {"train_loss": [1.0, 0.5, 0.3], "valid_loss": [1.1, 0.7, 0.8]}
+    >>> display = TrainingCurveDisplay.from_history(history)
+    >>> display.best_epoch_
+    2
+    >>> plt.close(display.figure_)
+    """
+
+    ax_: Axes
+    figure_: Figure
+    lines_: dict[str, Line2D]
+    best_epoch_: int
+    best_line_: Line2D
+
+    def __init__(self, history: Mapping[str, FloatArray]) -> None:
+        self.history = history
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, *, scale: str = "linear", ax: Axes | None = None
+    ) -> TrainingCurveDisplay:
+        """Draw the history of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted, with a ``history_``; or a fitted pipeline with one such step.
+        scale : {"linear", "log"}, default="linear"
+            Scale of the loss.
+        ax : matplotlib Axes, default=None
+            Axes to draw on; new ones by default.
+
+        Returns
+        -------
+        TrainingCurveDisplay
+            The display, drawn.
+        """
+        check_is_fitted(estimator)
+        steps = (
+            [step for _, step in estimator.steps]
+            if isinstance(estimator, Pipeline)
+            else [estimator]
+        )
+        trained = [step for step in steps if hasattr(step, "history_")]
+        if len(trained) != 1:
+            raise ValueError(
+                f"`estimator` must have a `history_`, or be a pipeline with one step that has; "
+                f"{len(trained)} found in {type(estimator).__name__}. Pass the step that was "
+                "trained, for example AutoencoderReducer."
+            )
+        return cls.from_history(trained[0].history_, scale=scale, ax=ax)
+
+    @classmethod
+    def from_history(
+        cls,
+        history: Mapping[str, ArrayLike],
+        *,
+        scale: str = "linear",
+        ax: Axes | None = None,
+    ) -> TrainingCurveDisplay:
+        """Draw losses that are there already.
+
+        Parameters
+        ----------
+        history : mapping of str to array of shape (n_epochs,)
+            ``"train_loss"`` and, if there was validation, ``"valid_loss"``.
+        scale : {"linear", "log"}, default="linear"
+            Scale of the loss.
+        ax : matplotlib Axes, default=None
+            Axes to draw on; new ones by default.
+
+        Returns
+        -------
+        TrainingCurveDisplay
+            The display, drawn.
+        """
+        losses = {
+            name: np.asarray(history[name], dtype=float) for name in CURVES if name in history
+        }
+        if "train_loss" not in losses:
+            raise ValueError(
+                f"`history` must hold 'train_loss'; got {sorted(history)}. Pass an estimator's "
+                "`history_`."
+            )
+        for name, values in losses.items():
+            if values.ndim != 1 or not len(values) or len(values) != len(losses["train_loss"]):
+                raise ValueError(
+                    "`history` must hold one value an epoch, equally many for each loss; "
+                    f"{name!r} has shape {values.shape}."
+                )
+        if np.isnan(losses["train_loss"]).all():
+            raise ValueError("`history` must hold a training loss; 'train_loss' is NaN throughout.")
+        # No validation is recorded by some as NaN throughout.
+        return cls({name: v for name, v in losses.items() if not np.isnan(v).all()}).plot(
+            ax=ax, scale=scale
+        )
+
+    def plot(self, ax: Axes | None = None, *, scale: str = "linear") -> TrainingCurveDisplay:
+        """Draw the losses.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on; new ones by default.
+        scale : {"linear", "log"}, default="linear"
+            Scale of the loss.
+
+        Returns
+        -------
+        TrainingCurveDisplay
+            The display itself.
+        """
+        if scale not in ("linear", "log"):
+            raise ValueError(f"`scale` must be 'linear' or 'log'; got {scale!r}.")
+        self.ax_, self.figure_ = one_axes(ax, type(self).__name__)
+        from matplotlib.ticker import MaxNLocator
+
+        self.lines_ = {}
+        for name, values in self.history.items():
+            said, line, color = CURVES[name]
+            (self.lines_[name],) = self.ax_.plot(
+                np.arange(1, len(values) + 1),
+                values,
+                line,
+                color=color,
+                linewidth=1.8,
+                marker="o" if len(values) == 1 else None,
+                label=said,
+            )
+        judge = "valid_loss" if "valid_loss" in self.history else "train_loss"
+        self.best_epoch_ = int(np.nanargmin(self.history[judge])) + 1
+        best = self.history[judge][self.best_epoch_ - 1]
+        self.best_line_ = self.ax_.axvline(
+            self.best_epoch_,
+            color=ACCENT,
+            linestyle=":",
+            linewidth=1.4,
+            label=f"best epoch: {self.best_epoch_} ({CURVES[judge][0]} {best:.4g})",
+        )
+        self.ax_.set_yscale(scale)
+        self.ax_.xaxis.set_major_locator(MaxNLocator(integer=True))
+        self.ax_.set_xlabel("epoch")
+        self.ax_.set_ylabel("loss" if scale == "linear" else "loss (log scale)")
+        tidy(self.ax_)
+        self.ax_.legend(frameon=False)
+        return self
