@@ -31,7 +31,23 @@ def dense_layers(sizes: Sequence[int], activation: str, dropout: float) -> nn.Se
     return nn.Sequential(*layers)
 
 
-class DenseAutoencoder(nn.Module):
+class Autoencoder(nn.Module):
+    """An encoder and a decoder; while training, the encoder may see a noisy copy of a row."""
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, noise: float) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.noise = noise
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Reconstruct ``X``, from a noisy copy of it while training if ``noise`` is set."""
+        if self.training and self.noise:
+            X = X + self.noise * torch.randn_like(X)
+        return self.decoder(self.encoder(X))
+
+
+class DenseAutoencoder(Autoencoder):
     """Encoder ``n_features → hidden → n_components`` and its mirror image as decoder."""
 
     def __init__(
@@ -43,14 +59,9 @@ class DenseAutoencoder(nn.Module):
         dropout: float,
         noise: float,
     ) -> None:
-        super().__init__()
         down = (n_features, *hidden_layer_sizes, n_components)
-        self.encoder = dense_layers(down, activation, dropout)
-        self.decoder = dense_layers(down[::-1], activation, dropout)
-        self.noise = noise
-
-    def forward(self, X: Tensor) -> Tensor:
-        """Reconstruct ``X``, from a noisy copy of it while training if ``noise`` is set."""
-        if self.training and self.noise:
-            X = X + self.noise * torch.randn_like(X)
-        return self.decoder(self.encoder(X))
+        super().__init__(
+            dense_layers(down, activation, dropout),
+            dense_layers(down[::-1], activation, dropout),
+            noise,
+        )

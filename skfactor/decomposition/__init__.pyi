@@ -1,3 +1,4 @@
 from ._autoencoder import AutoencoderReducer
+from ._conv_autoencoder import ConvAutoencoderReducer
 
-__all__ = ["AutoencoderReducer"]
+__all__ = ["AutoencoderReducer", "ConvAutoencoderReducer"]

@@ -1,14 +1,18 @@
+from ._cumulative_returns import CumulativeReturns
 from ._imputer import PanelImputer
 from ._latest import latest_values
 from ._log_standardizer import LogStandardizer
 from ._merge import MergeReport, merge_tables
 from ._price_features import PriceFeatures
+from ._windows import rolling_windows
 
 __all__ = [
     "merge_tables",
     "MergeReport",
     "latest_values",
     "PriceFeatures",
+    "rolling_windows",
+    "CumulativeReturns",
     "PanelImputer",
     "LogStandardizer",
 ]
