@@ -3,6 +3,7 @@ from . import (
     datasets,
     decomposition,
     exceptions,
+    linear_model,
     manifold,
     metrics,
     model_selection,
@@ -10,6 +11,7 @@ from . import (
     preprocessing,
 )
 from .decomposition import AutoencoderReducer
+from .linear_model import FamaFrenchRegressor
 from .manifold import TSNEEmbedder
 from .metrics import davies_bouldin_scorer, make_clustering_scorer, silhouette_scorer
 from .preprocessing import LogStandardizer
@@ -18,6 +20,7 @@ __version__: str
 
 __all__ = [
     "AutoencoderReducer",
+    "FamaFrenchRegressor",
     "LogStandardizer",
     "TSNEEmbedder",
     "cluster",
@@ -25,6 +28,7 @@ __all__ = [
     "davies_bouldin_scorer",
     "decomposition",
     "exceptions",
+    "linear_model",
     "make_clustering_scorer",
     "manifold",
     "metrics",

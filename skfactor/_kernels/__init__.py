@@ -1,0 +1,1 @@
+"""Arithmetic shared by estimators: many regressions at once, on NumPy arrays alone."""
