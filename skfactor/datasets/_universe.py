@@ -6,10 +6,9 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_random_state
 
 from skfactor._typing import RandomState
-from skfactor._validation import Interval, StrOptions, validate_params
+from skfactor._validation import Interval, StrOptions, draw_seed, validate_params
 from skfactor.datasets._market import (
     ANNUAL_PREMIA,
     FACTORS,
@@ -281,8 +280,7 @@ def make_stock_universe(
             f"`n_stocks` must be at least `n_clusters`, {n_clusters}; got {n_stocks}. "
             "Ask for fewer clusters or for more stocks."
         )
-    seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(draw_seed(random_state))
 
     labels = draw_clusters(rng, n_stocks, n_clusters)
     positions = draw_positions(rng, labels, cluster_separation)

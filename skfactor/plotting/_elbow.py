@@ -11,8 +11,7 @@ from sklearn.base import clone
 from sklearn.metrics import silhouette_score
 from sklearn.pipeline import Pipeline
 
-from skfactor._typing import FloatArray
-from skfactor.cluster._choice import ClusterChoice
+from skfactor.cluster._choice import ClusterChoice, elbow_of
 from skfactor.cluster._labels import is_polars
 from skfactor.plotting._style import ACCENT, NOISE_COLOR, PALETTE, grid_axes, tidy
 
@@ -263,7 +262,7 @@ class ElbowDisplay:
             k, values, marker="o", color=PALETTE[0], label="data" if name == self.score else name
         )
         if name == "inertia":
-            self.knee_ = knee_of(k, values) if self.elbow is None else self.elbow
+            self.knee_ = elbow_of(k, values) if self.elbow is None else self.elbow
             if self.knee_ is not None:
                 ax.axvline(
                     self.knee_,
@@ -297,17 +296,3 @@ class ElbowDisplay:
         ax.set_xlabel("number of clusters")
         ax.set_ylabel(AXES.get(name, name.replace("_", " ")))
         tidy(ax)
-
-
-def knee_of(k: FloatArray, inertia: FloatArray) -> int | None:
-    """Return where a falling convex curve lies furthest below the line between its ends."""
-    known = ~np.isnan(inertia)
-    k, inertia = k[known], inertia[known]
-    if len(k) < 3 or inertia[0] <= inertia[-1]:
-        return None
-    across = (k - k[0]) / (k[-1] - k[0])
-    down = (inertia - inertia[-1]) / (inertia[0] - inertia[-1])
-    below = 1.0 - across - down
-    best = int(np.argmax(below))
-    # A straight line has no knee, whatever rounding says.
-    return int(k[best]) if below[best] > 1e-9 else None

@@ -324,7 +324,7 @@ def test_hidden_layer_sizes_must_be_positive_integers(X, sizes):
         (np.empty((0, 3)), "0 sample"),
         (np.ones((1, 3)), "minimum of 2"),
         (np.array([[1.0, np.inf], [0.0, 1.0]]), "infinity"),
-        (pd.DataFrame({"a": [1.0, 2.0], "name": ["x", "y"]}), "must hold numbers; got column .name."),
+        (pd.DataFrame({"a": [1.0, 2.0], "name": ["x", "y"]}), "numbers; got column .name."),
     ],
 )
 def test_bad_rows_are_refused(rows, message):

@@ -18,7 +18,7 @@ from sklearn.metrics import silhouette_samples
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skfactor.cluster._choice import ClusterChoice
+from skfactor.cluster._choice import ClusterChoice, elbow_of
 from skfactor.cluster._correlation import cluster_correlations, cluster_returns
 from skfactor.plotting import (
     ClusterBoxPlotDisplay,
@@ -29,7 +29,6 @@ from skfactor.plotting import (
     SilhouetteDisplay,
     TrainingCurveDisplay,
 )
-from skfactor.plotting._elbow import knee_of
 from skfactor.plotting._style import NOISE_COLOR, PALETTE, style_of, wrapped
 
 N = 60
@@ -472,7 +471,9 @@ class TestElbow:
 
     def test_a_choice_is_drawn_with_its_own_marks(self):
         table = TABLE.rename(columns={"silhouette": "davies_bouldin"})
-        choice = ClusterChoice(3, 4, table, "davies_bouldin", 0.05, "smooth")
+        choice = ClusterChoice(
+            3, 4, table, score="davies_bouldin", alpha=0.05, margins="unimodal", null=table
+        )
         display = ElbowDisplay.from_choice(choice)
         assert display.knee_ == 4
         assert display.axes_[1].get_ylabel() == "davies bouldin"
@@ -490,10 +491,10 @@ class TestElbow:
         ],
     )
     def test_the_knee_lies_furthest_below_the_chord(self, inertia, knee):
-        assert knee_of(np.array([2, 3, 4, 5]), np.array(inertia)) == knee
+        assert elbow_of(np.array([2, 3, 4, 5]), np.array(inertia)) == knee
 
     def test_two_numbers_have_no_knee(self):
-        assert knee_of(np.array([2, 3]), np.array([2.0, 1.0])) is None
+        assert elbow_of(np.array([2, 3]), np.array([2.0, 1.0])) is None
 
     def test_bad_tables_are_refused(self):
         with pytest.raises(ValueError, match=r"must have a column 'n_clusters'; got \['k'\]"):

@@ -1,0 +1,3 @@
+from ._tsne import TSNEEmbedder
+
+__all__ = ["TSNEEmbedder"]

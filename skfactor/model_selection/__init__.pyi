@@ -1,0 +1,3 @@
+from ._full_sample import FullSample
+
+__all__ = ["FullSample"]
