@@ -94,10 +94,18 @@ def _small_panel() -> tuple[pd.DataFrame, pd.Series]:
     return X, pd.Series(rng.normal(size=len(index)), index, name="ret")
 
 
+def _factors_and_returns() -> tuple[pd.DataFrame, pd.DataFrame]:
+    rng = np.random.default_rng(0)
+    dates = pd.period_range("2010-01", periods=80, freq="M")
+    factors = pd.DataFrame(rng.normal(0, 0.04, (80, 2)), dates, ["Mkt-RF", "SMB"])
+    return factors, pd.DataFrame(rng.normal(0, 0.1, (80, 3)), dates, ["a", "b", "c"])
+
+
 @pytest.mark.parametrize("name", public_estimators())
 def test_documented_attributes_are_the_fitted_ones(name):
     estimator = public_estimators()[name]()
-    X, y = _small_panel()
+    rows_are_dates = "FamaFrench" in name
+    X, y = _factors_and_returns() if rows_are_dates else _small_panel()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MissingDatesWarning)
         warnings.simplefilter("ignore", PerplexityWarning)
