@@ -68,6 +68,7 @@ def skfactor(X: np.ndarray) -> float:
     reducer = AutoencoderReducer(
         N_COMPONENTS,
         hidden_layer_sizes=HIDDEN,
+        activation="relu",
         learning_rate=RATE,
         max_epochs=EPOCHS,
         batch_size=BATCH,
