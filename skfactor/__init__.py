@@ -11,7 +11,10 @@ can test::
                           ├─ scores in a stated space             (metrics)
                           ├─ the whole sample as one fold         (model_selection)
                           ├─ profiles, names, stability, lift     (cluster)
-                          └─ pictures                             (plotting)
+                          ├─ pictures                             (plotting)
+                          └─ sorts and cluster portfolios         (portfolios)
+                               └─ regressions on factors          (linear_model)
+                                    └─ tests and their verdicts   (inference)
 
 Every estimator clones, pickles, tunes in ``GridSearchCV`` and composes in ``Pipeline``.
 Importing :mod:`skfactor` is cheap: torch, statsmodels and matplotlib are imported by the

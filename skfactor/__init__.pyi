@@ -3,11 +3,13 @@ from . import (
     datasets,
     decomposition,
     exceptions,
+    inference,
     linear_model,
     manifold,
     metrics,
     model_selection,
     plotting,
+    portfolios,
     preprocessing,
 )
 from .decomposition import AutoencoderReducer
@@ -28,12 +30,14 @@ __all__ = [
     "davies_bouldin_scorer",
     "decomposition",
     "exceptions",
+    "inference",
     "linear_model",
     "make_clustering_scorer",
     "manifold",
     "metrics",
     "model_selection",
     "plotting",
+    "portfolios",
     "preprocessing",
     "silhouette_scorer",
 ]

@@ -18,7 +18,9 @@ def test_importing_skfactor_loads_nothing_heavy():
     assert not _loaded_after("import skfactor") & set(HEAVY)
 
 
-@pytest.mark.parametrize("part", ["preprocessing", "metrics", "model_selection", "datasets"])
+@pytest.mark.parametrize(
+    "part", ["preprocessing", "metrics", "model_selection", "datasets", "portfolios"]
+)
 def test_light_parts_do_not_load_torch_or_matplotlib(part):
     statement = f"import skfactor.{part} as p; [getattr(p, name) for name in p.__all__]"
     assert not _loaded_after(statement) & {"torch", "matplotlib", "statsmodels"}

@@ -17,6 +17,9 @@ SUBPACKAGES = (
     "cluster",
     "metrics",
     "model_selection",
+    "portfolios",
+    "linear_model",
+    "inference",
     "plotting",
     "exceptions",
 )

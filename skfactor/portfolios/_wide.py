@@ -1,0 +1,77 @@
+"""Returns and market values as wide frames: dates in rows, assets in columns."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skfactor._typing import FloatArray
+from skfactor.panel._index import as_assets, as_dates, read_index, show_asset, show_date
+from skfactor.portfolios._periods import stamps
+
+
+def wide_frame(frame: Any, name: str) -> pd.DataFrame:
+    """Return a copy as floats, sorted by date; long panels with one column are unstacked.
+
+    Raises
+    ------
+    TypeError
+        If it is not a pandas object.
+    ValueError
+        For an index without dates, repeated dates or assets, text and infinities.
+    """
+    if not isinstance(frame, (pd.DataFrame, pd.Series)):
+        raise TypeError(
+            f"{name} must be a pandas DataFrame with dates in rows and assets in columns, or a "
+            f"Series with a (date, asset) index; got {type(frame).__name__}."
+        )
+    if isinstance(frame.index, pd.MultiIndex):
+        frame = _unstack(frame, name)
+    elif isinstance(frame, pd.Series):
+        frame = frame.to_frame()
+    dates = stamps(as_dates(frame.index, f"the index of {name}"), f"The dates of {name}")
+    assets = as_assets(frame.columns, f"the columns of {name}")
+    for what, labels, show in (("date", dates, show_date), ("asset", assets, show_asset)):
+        if labels.has_duplicates:
+            first = labels[labels.duplicated()][0]
+            raise ValueError(
+                f"Each {what} of {name} must appear once; {show(first)} appears again."
+            )
+    try:
+        values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must hold numbers; got {set(map(str, frame.dtypes))}.") from error
+    if np.isinf(values).any():
+        line, place = np.argwhere(np.isinf(values))[0]
+        raise ValueError(
+            f"{name} must be finite or NaN; got infinity for {show_asset(assets[place])} on "
+            f"{show_date(dates[line])}. Replace infinities, for instance by NaN."
+        )
+    return pd.DataFrame(values, dates.rename("date"), assets.rename("asset")).sort_index()
+
+
+def of_date_before(frame: pd.DataFrame, like: pd.DataFrame, before: pd.Index) -> FloatArray:
+    """Return the values last known at ``before``, in the columns of ``like``."""
+    at = np.full(len(before), -1)
+    known = before.notna()
+    at[known] = frame.index.searchsorted(before[known], side="right") - 1
+    values = frame.reindex(columns=like.columns).to_numpy()
+    if not len(values):
+        return np.full((len(before), like.shape[1]), np.nan)
+    return np.where((at >= 0)[:, None], values[at], np.nan)
+
+
+def _unstack(frame: pd.DataFrame | pd.Series, name: str) -> pd.DataFrame:
+    found = read_index(frame, name)
+    if isinstance(frame, pd.DataFrame) and frame.shape[1] == 1:
+        frame = frame.iloc[:, 0]
+    if found is None or found[1] is None or isinstance(frame, pd.DataFrame):
+        raise ValueError(f"{name} as a long panel must be one column with a (date, asset) index.")
+    index = pd.MultiIndex.from_arrays([found[0], found[1]], names=["date", "asset"])
+    if index.has_duplicates:
+        date, asset = index[index.duplicated()][0]
+        raise ValueError(
+            f"Each (date, asset) pair of {name} must appear once; got ({show_date(date)}, "
+            f"{show_asset(asset)}) again."
+        )
+    return pd.Series(frame.to_numpy(), index).unstack()
