@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
+from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, PrintLog
 from torch import Tensor, nn
 
 from skfactor._nn._batches import Split
@@ -21,6 +21,7 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "rmsprop": torch.optim.RMSprop,
     "sgd": torch.optim.SGD,
 }
+SCHEDULES = ("constant", "cosine")
 # Plain gradient descent hardly moves an autoencoder; momentum is what "sgd" means in practice.
 _OPTIMIZER_PARAMS = {"sgd": {"momentum": 0.9, "nesterov": True}}
 _FUSED = {"adam", "adamw", "sgd"}
@@ -123,6 +124,7 @@ def fit_net(
     device: torch.device,
     random_state: RandomState,
     verbose: int,
+    schedule: str = "constant",
 ) -> TensorNet:
     """Build, seed and train a net; return it on the CPU, ready to be pickled.
 
@@ -149,6 +151,8 @@ def fit_net(
         Seeds weights, order of batches, dropout and noise; torch's generator is given back.
     verbose : int
         Print a line an epoch if not zero.
+    schedule : {"constant", "cosine"}, default="constant"
+        ``"cosine"`` lowers the learning rate epoch by epoch, to nearly 0 after ``max_epochs``.
 
     Returns
     -------
@@ -169,6 +173,9 @@ def fit_net(
                 StopEarly(monitor=monitor, patience=patience, load_best=True, sink=_mute),
             )
         )
+    if schedule == "cosine":
+        anneal = LRScheduler(torch.optim.lr_scheduler.CosineAnnealingLR, T_max=max_epochs)
+        callbacks.append(("schedule", anneal))
     if verbose:
         callbacks += [("timer", EpochTimer()), ("print_log", PrintLog())]
     optimizer_params: dict[str, Any] = dict(_OPTIMIZER_PARAMS.get(optimizer, {}))

@@ -35,6 +35,9 @@ class AutoencoderReducer(NeuralReducer):
         Rule that turns gradients into steps; ``"sgd"`` has Nesterov momentum of 0.9.
     learning_rate : float, default=0.003
         Size of the steps.
+    schedule : {"constant", "cosine"}, default="constant"
+        ``"cosine"`` lowers the learning rate epoch by epoch along half a cosine, to nearly 0
+        after ``max_epochs``: best with few epochs and without early stopping.
     max_epochs : int, default=200
         Passes over the training rows, at most.
     batch_size : int, default=32
@@ -127,6 +130,7 @@ class AutoencoderReducer(NeuralReducer):
         loss: str = "mse",
         optimizer: str = "adam",
         learning_rate: float = 0.003,
+        schedule: str = "constant",
         max_epochs: int = 200,
         batch_size: int = 32,
         dropout: float = 0.0,
@@ -144,6 +148,7 @@ class AutoencoderReducer(NeuralReducer):
         self.loss = loss
         self.optimizer = optimizer
         self.learning_rate = learning_rate
+        self.schedule = schedule
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.dropout = dropout

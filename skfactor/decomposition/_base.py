@@ -14,6 +14,7 @@ from skfactor._nn._device import resolve_device
 from skfactor._nn._training import (
     LOSSES,
     OPTIMIZERS,
+    SCHEDULES,
     TensorNet,
     fit_net,
     history_of,
@@ -57,6 +58,7 @@ class NeuralReducer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         "loss": [StrOptions(set(LOSSES))],
         "optimizer": [StrOptions(set(OPTIMIZERS))],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "schedule": [StrOptions(set(SCHEDULES))],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -118,6 +120,7 @@ class NeuralReducer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             device=device,
             random_state=draw_seed(int(seeds.integers(2**31 - 1))),
             verbose=self.verbose,
+            schedule=self.schedule,
         )
         if not net.history:
             raise KeyboardInterrupt  # stopped before there was anything to keep

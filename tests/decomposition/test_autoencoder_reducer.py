@@ -73,7 +73,13 @@ def test_sample_weight_of_score_counts_rows(fitted, X):
 
 def test_a_bent_surface_is_reconstructed_better_than_by_pca(X):
     reducer = AutoencoderReducer(
-        3, hidden_layer_sizes=(64, 32), max_epochs=400, patience=None, random_state=0
+        3,
+        hidden_layer_sizes=(64, 32),
+        max_epochs=300,
+        batch_size=128,
+        learning_rate=0.01,
+        patience=None,
+        random_state=0,
     ).fit(X)
     pca = PCA(3).fit(X)
     assert -reducer.score(X) < 0.8 * np.mean((X - pca.inverse_transform(pca.transform(X))) ** 2)
@@ -81,8 +87,8 @@ def test_a_bent_surface_is_reconstructed_better_than_by_pca(X):
 
 def test_a_linear_autoencoder_reaches_the_error_of_pca(X):
     reducer = AutoencoderReducer(
-        3, hidden_layer_sizes=(), activation="identity", max_epochs=300, learning_rate=0.01,
-        validation_fraction=0, patience=None, random_state=0,
+        3, hidden_layer_sizes=(), activation="identity", max_epochs=300, learning_rate=0.02,
+        batch_size=128, validation_fraction=0, patience=None, random_state=0,
     ).fit(X)  # fmt: skip
     pca = PCA(3).fit(X)
     error = np.mean((X - pca.inverse_transform(pca.transform(X))) ** 2)
@@ -235,7 +241,6 @@ def test_grid_search_tunes_it(X):
         AutoencoderReducer(max_epochs=40, random_state=0),
         {"n_components": [1, 4]},
         cv=2,
-        n_jobs=2,
         error_score="raise",
     ).fit(X)
     assert search.best_params_ == {"n_components": 4}
