@@ -5,8 +5,8 @@ Eight experiments on the deep clustering of stocks
 Koo, Lee, Sin and Park ("Power of Autoencoder and t-SNE in Stock Deep Clustering and its
 Application to Fama-French Factor Model") cluster stocks by their accounts and prices in eight
 ways, with four sets of features, each with and without an autoencoder in front of a t-SNE map,
-and compare the silhouettes and Davies-Bouldin indices that they measure *in the map*. Their best
-run has a silhouette of 0.52, and they conclude that the autoencoder improves the clusters.
+and compare the silhouettes and Davies-Bouldin indices that they measure *in the map*. The run they
+prefer has a silhouette of 0.52, and they conclude that the autoencoder improves the clusters.
 
 This example is their study in full: the eight experiments, K-means and spectral clustering, three
 to six clusters. It asks three questions more. What do the same clusters score in the features that
