@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 
 from skfactor._typing import ArrayLike, FloatArray
 from skfactor._validation import check_is_fitted, check_sample_weight, validate_data
-from skfactor.linear_model._alignment import align, dates_of
+from skfactor.linear_model._alignment import align
 from skfactor.linear_model._checks import (
     check_no_missing,
     independent_factors,
@@ -25,6 +25,7 @@ from skfactor.linear_model._inputs import (
     make_sample,
     risk_free_of,
 )
+from skfactor.panel._calendar import dates_of
 from skfactor.panel._index import stacklevel_of_user
 
 

@@ -9,8 +9,9 @@ import pandas as pd
 from skfactor._kernels._returns import Returns
 from skfactor._typing import FloatArray, IntArray
 from skfactor._validation import check_array
-from skfactor.linear_model._alignment import align, dates_of, risk_free_on
+from skfactor.linear_model._alignment import align, risk_free_on
 from skfactor.linear_model._models import find_column, is_risk_free, select_factors
+from skfactor.panel._calendar import dates_of
 from skfactor.panel._index import show_asset
 
 

@@ -6,7 +6,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skfactor.linear_model import FamaFrenchRegressor
-from skfactor.linear_model._alignment import align, dates_of
+from skfactor.linear_model._alignment import align
+from skfactor.panel._calendar import dates_of
 
 N = 60
 MONTHS = pd.period_range("2010-01", periods=N, freq="M")
