@@ -24,7 +24,9 @@ from sklearn.utils.validation import (
 )
 from sklearn.utils.validation import (
     check_array,
+    check_consistent_length,
     check_is_fitted,
+    column_or_1d,
     validate_data,
 )
 
@@ -38,10 +40,12 @@ __all__ = [
     "InvalidParameterError",
     "StrOptions",
     "check_array",
+    "check_consistent_length",
     "check_is_fitted",
     "check_layer_sizes",
     "check_sample_weight",
     "column_label",
+    "column_or_1d",
     "draw_seed",
     "fit_method",
     "join",
@@ -182,7 +186,7 @@ def refuse_missing(table: FloatArray, names: Any, who: str) -> None:
     where = [f"{column_label(j, names)} ({counts[j]} missing)" for j in np.flatnonzero(counts)]
     raise ValueError(
         f"Input X contains NaN: {who} needs every value; got gaps in {join(where)}. "
-        "Fill them first (PanelImputer) or drop those rows."
+        "Fill them first (PanelImputer, CrossSectionalScaler) or drop those rows."
     )
 
 

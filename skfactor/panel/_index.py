@@ -67,7 +67,13 @@ class PanelIndex:
 
 
 def resolve_panel(
-    X: Any, y: Any = None, dates: Any = None, assets: Any = None, *, required: bool = False
+    X: Any,
+    y: Any = None,
+    dates: Any = None,
+    assets: Any = None,
+    *,
+    required: bool = False,
+    quiet: bool = False,
 ) -> PanelIndex:
     """Find the date and the asset of each row of ``X``.
 
@@ -86,6 +92,8 @@ def resolve_panel(
         Identifiers of the assets.
     required : bool, default=False
         Raise, where otherwise a warning says that no dates were found.
+    quiet : bool, default=False
+        Do not warn either: what is asked of the rows is the same on every date.
 
     Returns
     -------
@@ -101,7 +109,7 @@ def resolve_panel(
     Warns
     -----
     MissingDatesWarning
-        If no dates were found and they are not ``required``.
+        If no dates were found, they are not ``required`` and it is not ``quiet``.
     """
     n_rows = len(X if hasattr(X, "__len__") else np.asarray(X))
     found = _agreeing_index(read_index(X, "X"), read_index(y, "y"))
@@ -122,11 +130,12 @@ def resolve_panel(
         message = MISSING_DATES.format(n_rows=n_rows)
         if required:
             raise ValueError(message)
-        warnings.warn(
-            f"{message} All rows were taken as one cross-section.",
-            MissingDatesWarning,
-            stacklevel=stacklevel_of_user(),
-        )
+        if not quiet:
+            warnings.warn(
+                f"{message} All rows were taken as one cross-section.",
+                MissingDatesWarning,
+                stacklevel=stacklevel_of_user(),
+            )
         return PanelIndex(n_rows, asset_codes=asset_codes, assets=unique_assets)
 
     date_codes, unique_dates = factorize(row_dates)

@@ -1,0 +1,672 @@
+"""What all factor models share: betas, factor returns, expected returns, fits and risk."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
+
+from skfactor._typing import ArrayLike, FloatArray
+from skfactor._validation import check_is_fitted, fit_method
+from skfactor.exceptions import FitInterrupted
+from skfactor.factor_models._align import canonical_rotation, mutual_rotations
+from skfactor.factor_models._premia import PremiaForecast, as_forecast
+from skfactor.factor_models._risk import RiskModel, SpecificVariance
+from skfactor.panel._calendar import align_to_dates
+from skfactor.panel._index import date_kind, has_panel_index, show_date
+from skfactor.panel._panel import Panel, validate_panel
+
+# Rows on which members are brought to one rotation: more would not turn it.
+_ALIGNMENT_ROWS = 20_000
+_LEAST_FREEDOM = 1e-10
+
+
+@dataclass(frozen=True, eq=False)
+class FactorHistory:
+    """Factor returns known so far, of every member.
+
+    Parameters
+    ----------
+    dates : pandas.Index of shape (n_dates,) or None
+        Their dates in rising order; None for one undated cross-section.
+    values : ndarray of shape (n_members, n_dates, n_factors)
+        The factor returns.
+    """
+
+    dates: pd.Index | None
+    values: FloatArray
+
+
+class FactorModel(TransformerMixin, RegressorMixin, BaseEstimator, ABC):
+    """A model of returns as betas times factor returns, in one or several members.
+
+    A subclass learns in ``_fit_panel``, and says what the betas of one member are
+    (``_member_betas``) and what its factor returns are on given betas (``_member_factors``).
+    Fits and predictions are means over members; betas and factors, which each member has in
+    a rotation of its own, are brought to one rotation before they are averaged.
+    """
+
+    # Requested by default, so that users need not call set_fit_request and its kin.
+    __metadata_request__fit = {"dates": True, "assets": True}
+    __metadata_request__transform = {"dates": True, "assets": True}
+    __metadata_request__predict = {"dates": True, "assets": True}
+    __metadata_request__score = {"dates": True, "assets": True}
+
+    n_factors: int
+    premia: Any
+    factor_returns_: pd.DataFrame
+    risk_premia_: pd.Series
+    factor_names_: list[str]
+    dates_: pd.Index | None
+    n_features_in_: int
+    _history: FactorHistory
+    _bases: FloatArray | None
+    _specific: SpecificVariance
+
+    # Whether members are identified here, because their own fit leaves a rotation open.
+    _rotates = False
+    # Whether the factor returns of a date are estimated from the returns they explain.
+    _uses_own_returns = True
+
+    @abstractmethod
+    def _fit_panel(self, panel: Panel) -> bool:
+        """Learn from a panel; return whether the user interrupted it."""
+
+    @abstractmethod
+    def _member_betas(self, panel: Panel, member: int) -> FloatArray:
+        """Return the betas of the rows, of shape (n_rows, n_factors), in one member."""
+
+    @abstractmethod
+    def _member_factors(
+        self, panel: Panel, betas: FloatArray, member: int
+    ) -> tuple[FloatArray, FloatArray | None]:
+        """Return one member's factor returns on the dates of a panel.
+
+        Returns
+        -------
+        factors : ndarray of shape (n_dates, n_factors)
+            Factor returns, in the basis of ``betas`` as ``_member_betas`` returns them.
+        leverage : ndarray of shape (n_rows,) or None
+            The derivative of each row's fit with respect to its own return, if factor returns
+            are estimated from the returns that they explain.
+        """
+
+    @property
+    def _n_members(self) -> int:
+        """The number of members."""
+        return 1
+
+    @property
+    def _n_latent(self) -> int:
+        """The number of leading factors whose rotation is open."""
+        return self.n_factors
+
+    def _names(self) -> list[str]:
+        """Name the factors: latent ones by number, observed ones as their frame does."""
+        return [f"factor{k + 1}" for k in range(self.n_factors)]
+
+    @fit_method
+    def fit(self, X: ArrayLike, y: ArrayLike, *, dates: Any = None, assets: Any = None) -> Self:
+        """Learn betas and factor returns from a panel.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Characteristics of each (date, asset) pair, known before the return of the date is
+            earned, without gaps.
+        y : array-like of shape (n_rows,)
+            Excess returns as decimals a period; ``NaN`` where the asset was known and its
+            return is missing.
+        dates : array-like of shape (n_rows,), default=None
+            The date of each row, where neither ``X`` nor ``y`` has a (date, asset) index.
+        assets : array-like of shape (n_rows,), default=None
+            The asset of each row, likewise.
+
+        Returns
+        -------
+        object
+            The fitted model.
+
+        Raises
+        ------
+        ValueError
+            For gaps and infinities in ``X``, infinities in ``y``, duplicate (date, asset)
+            pairs, indexes of ``X`` and ``y`` that disagree, and parameters that do not suit
+            the panel. What was fitted before is kept.
+        """
+        as_forecast(self.premia)
+        panel = validate_panel(self, X, y, dates=dates, assets=assets, reset=True)
+        interrupted = self._fit_panel(panel)
+        self._bases = None
+        self.factor_names_ = self._names()
+        self.dates_ = panel.dates
+        self._learn_members(panel)
+        if interrupted:
+            raise FitInterrupted("The fit was interrupted; the model holds its best state so far.")
+        return self
+
+    def fit_transform(
+        self, X: ArrayLike, y: ArrayLike = None, *, dates: Any = None, assets: Any = None
+    ) -> Any:
+        """Fit, and return the betas of the same rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Characteristics, as in ``fit``.
+        y : array-like of shape (n_rows,)
+            Excess returns, as in ``fit``.
+        dates : array-like of shape (n_rows,), default=None
+            The date of each row, as in ``fit``.
+        assets : array-like of shape (n_rows,), default=None
+            The asset of each row, as in ``fit``.
+
+        Returns
+        -------
+        ndarray or DataFrame of shape (n_rows, n_factors)
+            Betas, as ``transform`` returns them.
+        """
+        return self.fit(X, y, dates=dates, assets=assets).transform(X, dates=dates, assets=assets)
+
+    def transform(self, X: ArrayLike, *, dates: Any = None, assets: Any = None) -> Any:
+        """Return the betas of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Characteristics, as in ``fit``.
+        dates : array-like of shape (n_rows,), default=None
+            The date of each row; betas depend on it through the row alone.
+        assets : array-like of shape (n_rows,), default=None
+            The asset of each row, for models whose betas are an asset's own.
+
+        Returns
+        -------
+        ndarray or DataFrame of shape (n_rows, n_factors)
+            Betas on ``factor_names_``, averaged over aligned members. A DataFrame with the
+            index of ``X`` where that is a (date, asset) index.
+        """
+        panel = self._read(X, dates, assets)
+        mean = panel.restore(sum(self._all_betas(panel)) / self._n_members)
+        if has_panel_index(X):
+            return pd.DataFrame(mean, index=X.index, columns=self.factor_names_)
+        return mean
+
+    def predict(self, X: ArrayLike, *, dates: Any = None, assets: Any = None) -> Any:
+        r"""Return the expected return of each row, its betas times the factors' premia.
+
+        The premia that serve date :math:`t` are forecast from factor returns known before
+        :math:`t`: those of ``fit`` and of ``update``. Rows dated later than all of them, and
+        rows without a date, take the premia in force, ``risk_premia_``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Characteristics, as in ``fit``.
+        dates : array-like of shape (n_rows,), default=None
+            The date of each row, where ``X`` has no (date, asset) index.
+        assets : array-like of shape (n_rows,), default=None
+            The asset of each row, likewise.
+
+        Returns
+        -------
+        ndarray or Series of shape (n_rows,)
+            Expected excess returns as decimals a period, averaged over members. A Series with
+            the index of ``X`` where that is a (date, asset) index.
+        """
+        panel = self._read(X, dates, assets)
+        rows = self._premia_rows(panel)
+        total = np.zeros(panel.n_rows)
+        for betas, path in zip(self._all_betas(panel), self._paths(), strict=True):
+            total += np.einsum("nk,nk->n", betas, path[rows])
+        return self._series(X, panel.restore(total / self._n_members))
+
+    def update(self, X: ArrayLike, y: ArrayLike, *, dates: Any = None, assets: Any = None) -> Self:
+        """Add the factor returns of new dates, so that later premia are forecast from them too.
+
+        Betas stay as they were fitted. Factor returns known already stay as they are, so that
+        rows may be handed over twice.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Characteristics, as in ``fit``.
+        y : array-like of shape (n_rows,)
+            Realised excess returns; ``NaN`` where missing.
+        dates : array-like of shape (n_rows,), default=None
+            The date of each row, where neither ``X`` nor ``y`` has a (date, asset) index.
+        assets : array-like of shape (n_rows,), default=None
+            The asset of each row, likewise.
+
+        Returns
+        -------
+        object
+            The model itself.
+
+        Raises
+        ------
+        ValueError
+            If the rows have no dates or the model was fitted without.
+        """
+        panel = self._read(X, dates, assets, y)
+        known = self._history.dates
+        if panel.dates is None or known is None:
+            raise ValueError(
+                "`update` must know on which dates returns were earned; got "
+                f"{'rows' if panel.dates is None else 'a model fitted on rows'} without dates. "
+                "Give X or y a (date, asset) index, or pass `dates=`."
+            )
+        self._check_kind(panel.dates)
+        new = np.flatnonzero(~panel.dates.isin(known))
+        values = [factors[new] for _, factors, _ in self._all_factors(panel)]
+        merged = known.append(panel.dates[new])
+        order = np.argsort(merged, kind="stable")
+        together = np.concatenate([self._history.values, np.stack(values)], axis=1)
+        self._remember(FactorHistory(merged[order], together[:, order]))
+        return self
+
+    def factor_returns(
+        self, X: ArrayLike, y: ArrayLike, *, dates: Any = None, assets: Any = None
+    ) -> pd.DataFrame:
+        """Return the factor returns of the dates of a panel.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Characteristics, as in ``fit``.
+        y : array-like of shape (n_rows,)
+            Realised excess returns; ``NaN`` where missing.
+        dates : array-like of shape (n_rows,), default=None
+            The date of each row, where neither ``X`` nor ``y`` has a (date, asset) index.
+        assets : array-like of shape (n_rows,), default=None
+            The asset of each row, likewise.
+
+        Returns
+        -------
+        DataFrame of shape (n_dates, n_factors)
+            Factor returns as decimals a period, averaged over aligned members.
+        """
+        panel = self._read(X, dates, assets, y)
+        values = np.mean([factors for _, factors, _ in self._all_factors(panel)], axis=0)
+        return self._dated(values, panel.dates)
+
+    def reconstruct(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        leave_one_out: bool = False,
+        dates: Any = None,
+        assets: Any = None,
+    ) -> Any:
+        r"""Return the fit of each row: its betas times the factor returns of its date.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Characteristics, as in ``fit``.
+        y : array-like of shape (n_rows,)
+            Realised excess returns; ``NaN`` where missing. A row without a return has a fit
+            all the same.
+        leave_one_out : bool, default=False
+            Fit each row by factor returns estimated without its own return,
+            :math:`(\hat r_i - h_i r_i) / (1 - h_i)` with :math:`h_i` its leverage. The same
+            as the plain fit where factor returns do not depend on the returns explained.
+        dates : array-like of shape (n_rows,), default=None
+            The date of each row, where neither ``X`` nor ``y`` has a (date, asset) index.
+        assets : array-like of shape (n_rows,), default=None
+            The asset of each row, likewise.
+
+        Returns
+        -------
+        ndarray or Series of shape (n_rows,)
+            Fits, averaged over members. A Series with the index of ``X`` where that is a
+            (date, asset) index.
+        """
+        panel = self._read(X, dates, assets, y)
+        return self._series(X, panel.restore(self._fits(panel, leave_one_out)))
+
+    def score(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        dates: Any = None,
+        assets: Any = None,
+    ) -> float:
+        r"""Return the total R² of the fits.
+
+        .. math::
+            1 - \frac{\sum (r_{it} - \hat r_{it})^2}{\sum r_{it}^2}
+
+        over the observed returns, in the leave-one-out form where factor returns are estimated
+        from the returns that they explain: the plain form would then reward every factor
+        more, and score about ``n_factors`` divided by the number of assets on pure noise.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Characteristics, as in ``fit``.
+        y : array-like of shape (n_rows,)
+            Realised excess returns; ``NaN`` where missing.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of the rows in both sums.
+        dates : array-like of shape (n_rows,), default=None
+            The date of each row, where neither ``X`` nor ``y`` has a (date, asset) index.
+        assets : array-like of shape (n_rows,), default=None
+            The asset of each row, likewise.
+
+        Returns
+        -------
+        float
+            At most 1; 0 for a model that expects nothing.
+        """
+        panel = self._read(X, dates, assets, y, sample_weight)
+        seen = ~np.isnan(panel.returns)
+        weights = np.ones(panel.n_rows) if panel.weights is None else panel.weights
+        errors = panel.returns - self._fits(panel, leave_one_out=True)
+        lost = (weights[seen] * errors[seen] ** 2).sum()
+        total = (weights[seen] * panel.returns[seen] ** 2).sum()
+        return float(1.0 - lost / total) if total > 0 else float(lost == 0)
+
+    def risk_model(self, X: ArrayLike, *, dates: Any = None, assets: Any = None) -> RiskModel:
+        """Return the risk of the assets of one date, in its parts.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_assets, n_features)
+            Characteristics of the assets, all of one date.
+        dates : array-like of shape (n_assets,), default=None
+            Their date, where ``X`` has no (date, asset) index.
+        assets : array-like of shape (n_assets,), default=None
+            The assets, likewise.
+
+        Returns
+        -------
+        RiskModel
+            Loadings, factor covariance and specific variance. An asset with fewer than a dozen
+            returns in ``fit`` has the specific variance of all assets together.
+
+        Raises
+        ------
+        ValueError
+            For rows of several dates.
+        """
+        panel = self._read(X, dates, assets)
+        if panel.dates is not None and panel.n_dates != 1:
+            raise ValueError(
+                "Risk is that of the assets of one date; got rows of "
+                f"{panel.n_dates} dates, from {show_date(panel.dates[0])} to "
+                f"{show_date(panel.dates[-1])}. Select one of them."
+            )
+        names: pd.Index = pd.RangeIndex(panel.n_rows)
+        if panel.assets is not None and panel.asset_codes is not None:
+            names = panel.assets[panel.restore(panel.asset_codes)]
+        betas = [panel.restore(member) for member in self._all_betas(panel)]
+        n = self._n_members
+        labels: Any = self.factor_names_
+        if n > 1:
+            labels = pd.MultiIndex.from_product(
+                [range(n), self.factor_names_], names=["member", "factor"]
+            )
+        history = self._history.values
+        stacked = history.transpose(1, 0, 2).reshape(history.shape[1], -1)
+        spread = np.zeros((stacked.shape[1],) * 2)
+        if len(stacked) > 1:
+            spread = np.atleast_2d(np.cov(stacked, rowvar=False))
+        specific = self._specific.of_assets(None if panel.assets is None else names, panel.n_rows)
+        return RiskModel(
+            pd.DataFrame(np.hstack(betas) / n, index=names, columns=labels),
+            pd.DataFrame(spread, index=labels, columns=labels),
+            pd.Series(specific, index=names, name="specific_variance"),
+        )
+
+    def covariance(self, X: ArrayLike, *, dates: Any = None, assets: Any = None) -> pd.DataFrame:
+        r"""Return the covariance of the returns of one date's assets.
+
+        .. math::
+            \Sigma = B \Sigma_f B' + D,
+
+        with the betas :math:`B` of the rows, the covariance :math:`\Sigma_f` of the known
+        factor returns and the variances :math:`D` of the residuals of ``fit``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_assets, n_features)
+            Characteristics of the assets, all of one date.
+        dates : array-like of shape (n_assets,), default=None
+            Their date, where ``X`` has no (date, asset) index.
+        assets : array-like of shape (n_assets,), default=None
+            The assets, likewise.
+
+        Returns
+        -------
+        DataFrame of shape (n_assets, n_assets)
+            In squared decimal returns a period.
+        """
+        return self.risk_model(X, dates=dates, assets=assets).covariance()
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
+        """Return the names of the columns of ``transform``: the factors'.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of shape (n_factors,)
+            Names as objects.
+        """
+        check_is_fitted(self)
+        return np.asarray(self.factor_names_, dtype=object)
+
+    # What follows serves the methods above; "raw" is the basis of a member's own fit.
+
+    def _read(
+        self, X: Any, dates: Any, assets: Any, y: Any = None, sample_weight: Any = None
+    ) -> Panel:
+        check_is_fitted(self)
+        return validate_panel(
+            self,
+            X,
+            y,
+            dates=dates,
+            assets=assets,
+            sample_weight=sample_weight,
+            reset=False,
+            returns="none" if y is None else "required",
+            quiet=y is None,
+        )
+
+    def _all_betas(self, panel: Panel) -> Any:
+        """Yield the betas of each member in the common rotation."""
+        for member in range(self._n_members):
+            raw = self._member_betas(panel, member)
+            yield raw if self._bases is None else raw @ self._bases[member]
+
+    def _all_factors(self, panel: Panel) -> Any:
+        """Yield betas, factor returns and leverage of each member in the common rotation."""
+        for member in range(self._n_members):
+            betas = self._member_betas(panel, member)
+            factors, leverage = self._member_factors(panel, betas, member)
+            if self._bases is not None:
+                betas = betas @ self._bases[member]
+                factors = np.linalg.solve(self._bases[member], factors.T).T
+            yield betas, factors, leverage
+
+    def _fits(self, panel: Panel, leave_one_out: bool) -> FloatArray:
+        """Average the members' fits, each without its own return if asked."""
+        total = np.zeros(panel.n_rows)
+        for betas, factors, leverage in self._all_factors(panel):
+            fit = np.einsum("nk,nk->n", betas, factors[panel.date_codes])
+            if leave_one_out and leverage is not None:
+                fit = without_own_return(fit, panel.returns, leverage)
+            total += fit
+        return total / self._n_members
+
+    def _learn_members(self, panel: Panel) -> None:
+        """Bring members to one rotation, and store factor returns and specific variance."""
+        rows = np.unique(
+            np.linspace(0, panel.n_rows - 1, min(panel.n_rows, _ALIGNMENT_ROWS)).astype(np.intp)
+        )
+        fit, own = np.zeros(panel.n_rows), np.zeros(panel.n_rows)
+        history, samples = [], []
+        for betas, factors, leverage in self._all_factors(panel):
+            fit += np.einsum("nk,nk->n", betas, factors[panel.date_codes]) / self._n_members
+            if leverage is not None:
+                own += leverage / self._n_members
+            history.append(factors)
+            if self._rotates:
+                samples.append(betas[rows])
+        values = np.stack(history)
+        if self._rotates and self._n_latent:
+            self._bases = self._common_bases(np.stack(samples), values)
+            values = np.linalg.solve(self._bases, values.transpose(0, 2, 1)).transpose(0, 2, 1)
+        self._specific = SpecificVariance.of_residuals(
+            panel.returns - fit, 1.0 - own, panel.asset_codes, panel.assets
+        )
+        self._remember(FactorHistory(panel.dates, values))
+
+    def _common_bases(self, betas: FloatArray, factors: FloatArray) -> FloatArray:
+        """Return the change of basis of each member that identifies and aligns it."""
+        K, n_members = self._n_latent, len(betas)
+        bases = np.tile(np.eye(betas.shape[2]), (n_members, 1, 1))
+        for m in range(n_members):
+            latent = betas[m, :, :K]
+            moment = latent.T @ latent / len(latent)
+            bases[m, :K, :K] = canonical_rotation(moment, factors[m, :, :K])
+        if n_members > 1:
+            turned = np.matmul(betas[:, :, :K], bases[:, :K, :K])
+            bases[:, :K, :K] = np.matmul(bases[:, :K, :K], mutual_rotations(turned))
+            inverse = np.linalg.inv(bases[:, :K, :K])
+            mean = np.matmul(factors[:, :, :K], inverse.transpose(0, 2, 1)).mean(axis=0)
+            bases[:, :K, :K] = np.matmul(bases[:, :K, :K], canonical_rotation(np.eye(K), mean))
+        return bases
+
+    def _remember(self, history: FactorHistory) -> None:
+        """Store factor returns, and the premia that follow from them."""
+        self._history = history
+        self.factor_returns_ = self._dated(history.values.mean(axis=0), history.dates)
+        premia = np.mean([path[-1] for path in self._paths()], axis=0)
+        self.risk_premia_ = pd.Series(premia, index=self.factor_names_, name="risk_premium")
+
+    def _paths(self) -> list[FloatArray]:
+        """Return the forecast of the premia after each known date, of each member."""
+        forecast: PremiaForecast = as_forecast(self.premia)
+        return [forecast.path(values) for values in self._history.values]
+
+    def _premia_rows(self, panel: Panel) -> Any:
+        """Return for each row how many factor returns were known before its date."""
+        known = self._history.dates
+        if panel.dates is None or known is None:
+            return np.full(panel.n_rows, self._history.values.shape[1])
+        self._check_kind(panel.dates)
+        return known.searchsorted(panel.dates, side="left")[panel.date_codes]
+
+    def _check_kind(self, dates: pd.Index) -> None:
+        known = self._history.dates
+        if known is not None and date_kind(known) != date_kind(dates):
+            raise ValueError(
+                f"Dates must be of the kind given to fit, {date_kind(known)}; got "
+                f"{date_kind(dates)}. Convert one of them."
+            )
+
+    def _dated(self, values: FloatArray, dates: pd.Index | None) -> pd.DataFrame:
+        index = pd.RangeIndex(len(values)) if dates is None else dates.rename("date")
+        return pd.DataFrame(values, index=index, columns=self.factor_names_)
+
+    @staticmethod
+    def _series(X: Any, values: FloatArray) -> Any:
+        return pd.Series(values, index=X.index) if has_panel_index(X) else values
+
+
+class EnsembleFactorModel(FactorModel):
+    """A factor model whose members differ by the seed they were trained from."""
+
+    _rotates = True
+
+    def beta_dispersion(self, X: ArrayLike, *, dates: Any = None, assets: Any = None) -> Any:
+        """Return the standard deviation of each beta over members: how much of it is seed luck.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Characteristics, as in ``fit``.
+        dates : array-like of shape (n_rows,), default=None
+            The date of each row, where ``X`` has no (date, asset) index.
+        assets : array-like of shape (n_rows,), default=None
+            The asset of each row, likewise.
+
+        Returns
+        -------
+        ndarray or DataFrame of shape (n_rows, n_factors)
+            Standard deviations over aligned members; zeros with one member. A DataFrame with
+            the index of ``X`` where that is a (date, asset) index.
+        """
+        panel = self._read(X, dates, assets)
+        spread = panel.restore(np.std(list(self._all_betas(panel)), axis=0))
+        if has_panel_index(X):
+            return pd.DataFrame(spread, index=X.index, columns=self.factor_names_)
+        return spread
+
+
+def without_own_return(fit: FloatArray, returns: FloatArray, leverage: FloatArray) -> FloatArray:
+    """Return the fit of each row by factor returns estimated without its own return.
+
+    Parameters
+    ----------
+    fit, returns, leverage : ndarray of shape (n_rows,)
+        The plain fit, the return (``NaN`` where missing) and the derivative of one by the
+        other.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        ``(fit - leverage * returns) / (1 - leverage)``; 0 where nothing is left to fit from.
+    """
+    free = 1.0 - leverage
+    own = np.where(np.isnan(returns), 0.0, returns)
+    enough = free > _LEAST_FREEDOM
+    result: FloatArray = np.divide(fit - leverage * own, free, out=np.zeros_like(fit), where=enough)
+    return result
+
+
+def observed_factors(
+    factors: Any, panel: Panel, name: str = "factors"
+) -> tuple[FloatArray, list[str]]:
+    """Return pre-specified factor returns on the dates of a panel, and their names.
+
+    Parameters
+    ----------
+    factors : pandas or polars frame, or None
+        Factor returns with dates; None for none.
+    panel : Panel
+        The panel.
+    name : str, default="factors"
+        What errors call the frame.
+
+    Returns
+    -------
+    values : ndarray of shape (n_dates, n_observed)
+        Factor returns.
+    names : list of str
+        The names of the columns.
+
+    Raises
+    ------
+    ValueError
+        For rows without dates, and for dates that the frame does not cover.
+    """
+    if factors is None:
+        return np.empty((panel.n_dates, 0)), []
+    if panel.dates is None:
+        raise ValueError(
+            f"`{name}` must meet rows with dates; got rows without. Give X or y a (date, asset) "
+            "index, or pass `dates=`."
+        )
+    return align_to_dates(factors, panel.dates, f"`{name}`")

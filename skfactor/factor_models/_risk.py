@@ -1,0 +1,104 @@
+"""What a factor model says about risk: loadings, factor covariance, specific variance."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from skfactor._typing import FloatArray, IntArray
+
+# Fewer residuals than this say little of one asset's own variance.
+_MIN_RESIDUALS = 12
+
+
+@dataclass(frozen=True, eq=False)
+class RiskModel:
+    r"""The covariance of returns, :math:`B \Sigma_f B' + D`, in its parts.
+
+    Parameters
+    ----------
+    loadings : DataFrame of shape (n_assets, n_loadings)
+        :math:`B`. An ensemble of ``M`` members has the loadings of all of them, divided by
+        ``M``, so that these are the loadings of its mean fit.
+    factor_covariance : DataFrame of shape (n_loadings, n_loadings)
+        :math:`\Sigma_f`, of decimal returns a period.
+    specific_variance : Series of shape (n_assets,)
+        The diagonal of :math:`D`.
+    """
+
+    loadings: pd.DataFrame
+    factor_covariance: pd.DataFrame
+    specific_variance: pd.Series
+
+    def covariance(self) -> pd.DataFrame:
+        """Return the covariance of the assets' returns.
+
+        Returns
+        -------
+        DataFrame of shape (n_assets, n_assets)
+            Symmetric and positive semi-definite.
+        """
+        B = self.loadings.to_numpy()
+        total = B @ self.factor_covariance.to_numpy() @ B.T
+        total = (total + total.T) / 2
+        total[np.diag_indices_from(total)] += self.specific_variance.to_numpy()
+        return pd.DataFrame(total, index=self.loadings.index, columns=self.loadings.index)
+
+
+@dataclass(frozen=True, eq=False)
+class SpecificVariance:
+    """Variance of the residuals of each asset seen in ``fit``, and of all of them together.
+
+    Parameters
+    ----------
+    pooled : float
+        The variance of all residuals.
+    assets : pandas.Index or None
+        The assets with enough residuals of their own.
+    values : ndarray of shape (n_assets,)
+        Their variances.
+    """
+
+    pooled: float
+    assets: pd.Index | None
+    values: FloatArray
+
+    @classmethod
+    def of_residuals(
+        cls,
+        residuals: FloatArray,
+        freedom: FloatArray,
+        asset_codes: IntArray | None,
+        assets: pd.Index | None,
+    ) -> "SpecificVariance":
+        """Divide sums of squared residuals by their degrees of freedom.
+
+        Parameters
+        ----------
+        residuals : ndarray of shape (n_rows,)
+            ``NaN`` where there is none.
+        freedom : ndarray of shape (n_rows,)
+            One less the leverage of each row.
+        asset_codes, assets : as in a panel
+            None where assets are not known.
+        """
+        known = ~np.isnan(residuals)
+        squares = np.where(known, residuals, 0.0) ** 2
+        freedom = np.where(known, freedom, 0.0)
+        pooled = float(squares.sum() / max(freedom.sum(), 1.0))
+        if asset_codes is None or assets is None:
+            return cls(pooled, None, np.empty(0))
+        n = len(assets)
+        count = np.bincount(asset_codes, known, n)
+        total = np.bincount(asset_codes, squares, n)
+        free = np.bincount(asset_codes, freedom, n)
+        enough = (count >= _MIN_RESIDUALS) & (free > 1.0)
+        return cls(pooled, assets[enough], total[enough] / free[enough])
+
+    def of_assets(self, assets: pd.Index | None, n_rows: int) -> FloatArray:
+        """Return the variance of each asset, the pooled one where it has none of its own."""
+        result = np.full(n_rows, self.pooled)
+        if self.assets is not None and assets is not None:
+            places = self.assets.get_indexer(assets)
+            result[places >= 0] = self.values[places[places >= 0]]
+        return result
