@@ -27,7 +27,7 @@ from sklearn.neighbors import NearestNeighbors  # noqa: E402
 
 from skfactor.manifold import TSNEEmbedder  # noqa: E402
 
-PERPLEXITY, EARLY, LATE = 30.0, 250, 500
+PERPLEXITY, EARLY, LATE = 30.0, 250, 750
 N_GROUPS, N_NEIGHBORS, N_JUDGED = 10, 10, 2_000
 
 

@@ -31,6 +31,11 @@ TOLERANCE = 1e-6
 LEAST_RANGE, LARGEST_RANGE = 1e-100, 1e100
 START_SCALE = 1e-4
 EARLY_EXAGGERATION = 12.0
+# Barnes-Hut treats a cell as one point if it looks smaller than this. The coarse angle moves
+# points as well as the fine one until they come to rest; there it keeps them from settling.
+COARSE, FINE = 0.5, 0.3
+LONGEST_POLISH = 150
+REPORT_EVERY = 50
 FFT_FROM = 10_000
 PLACEMENT_START = 10
 PLACEMENT_STEPS = 100
@@ -157,14 +162,21 @@ def optimise_layout(
         n_jobs=n_jobs,
     )
     n_early = min(250, max_iter // 3)
+    n_polish = min(LONGEST_POLISH, (max_iter - n_early) // 5) // REPORT_EVERY * REPORT_EVERY
+    phases = (
+        (n_early, EARLY_EXAGGERATION, COARSE),
+        (max_iter - n_early - n_polish, None, COARSE),
+        (n_polish, None, FINE),
+    )
     done = 0
-    for n_iter, exaggeration in ((n_early, EARLY_EXAGGERATION), (max_iter - n_early, None)):
+    for n_iter, exaggeration, theta in phases:
         embedding.optimize(
             n_iter=n_iter,
             exaggeration=exaggeration,
+            theta=theta,
             inplace=True,
             callbacks=None if report is None else [_reporter(report, done)],
-            callbacks_every_iters=50,
+            callbacks_every_iters=REPORT_EVERY,
         )
         done += n_iter
     return np.array(embedding), float(embedding.kl_divergence)
