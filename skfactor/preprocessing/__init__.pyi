@@ -1,9 +1,11 @@
+from ._cross_sectional_scaler import CrossSectionalScaler
 from ._cumulative_returns import CumulativeReturns
 from ._imputer import PanelImputer
 from ._latest import latest_values
 from ._log_standardizer import LogStandardizer
 from ._merge import MergeReport, merge_tables
 from ._price_features import PriceFeatures
+from ._universe import liquid_universe
 from ._windows import rolling_windows
 
 __all__ = [
@@ -13,6 +15,8 @@ __all__ = [
     "PriceFeatures",
     "rolling_windows",
     "CumulativeReturns",
+    "liquid_universe",
     "PanelImputer",
     "LogStandardizer",
+    "CrossSectionalScaler",
 ]
