@@ -12,10 +12,11 @@ ROOT = Path(skfactor.__file__).parent
 LAYERS = [
     {"_typing", "exceptions"},
     {"_validation", "_base"},
-    {"panel"},
-    {"_kernels", "metrics", "preprocessing", "_nn"},
+    {"panel", "_kernels"},
+    {"metrics", "preprocessing", "_nn"},
     {"decomposition", "manifold", "portfolios", "linear_model", "factor_models"},
-    {"inference", "cluster", "model_selection", "inspection", "datasets"},
+    {"inference", "cluster", "model_selection", "datasets"},
+    {"inspection"},
     {"plotting"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -11,6 +11,7 @@ from sphinx.pycode import ModuleAnalyzer
 # In the order of the data. A subpackage that exports nothing is left out.
 SUBPACKAGES = (
     "datasets",
+    "panel",
     "preprocessing",
     "decomposition",
     "manifold",
@@ -20,6 +21,7 @@ SUBPACKAGES = (
     "portfolios",
     "linear_model",
     "inference",
+    "inspection",
     "plotting",
     "exceptions",
 )

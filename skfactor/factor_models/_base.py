@@ -14,6 +14,7 @@ from skfactor.exceptions import FitInterrupted
 from skfactor.factor_models._align import canonical_rotation, mutual_rotations
 from skfactor.factor_models._premia import PremiaForecast, as_forecast
 from skfactor.factor_models._risk import RiskModel, SpecificVariance
+from skfactor.metrics._r2 import total_r2_score
 from skfactor.panel._calendar import align_to_dates
 from skfactor.panel._index import date_kind, has_panel_index, show_date
 from skfactor.panel._panel import Panel, validate_panel
@@ -362,15 +363,11 @@ class FactorModel(TransformerMixin, RegressorMixin, BaseEstimator, ABC):
         Returns
         -------
         float
-            At most 1; 0 for a model that expects nothing.
+            At most 1; 0 for a model that fits nothing.
         """
         panel = self._read(X, dates, assets, y, sample_weight)
-        seen = ~np.isnan(panel.returns)
-        weights = np.ones(panel.n_rows) if panel.weights is None else panel.weights
-        errors = panel.returns - self._fits(panel, leave_one_out=True)
-        lost = (weights[seen] * errors[seen] ** 2).sum()
-        total = (weights[seen] * panel.returns[seen] ** 2).sum()
-        return float(1.0 - lost / total) if total > 0 else float(lost == 0)
+        fits = self._fits(panel, leave_one_out=True)
+        return total_r2_score(panel.returns, fits, sample_weight=panel.weights)
 
     def risk_model(self, X: ArrayLike, *, dates: Any = None, assets: Any = None) -> RiskModel:
         """Return the risk of the assets of one date, in its parts.

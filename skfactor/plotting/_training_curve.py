@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,12 +26,14 @@ CURVES = {
 class TrainingCurveDisplay:
     """Training and validation loss by epoch, with the best epoch marked.
 
-    Make one with :meth:`from_estimator` or :meth:`from_history`.
+    Make one with :meth:`from_estimator` or :meth:`from_history`. Each member of an ensemble has
+    thin lines of its own; the mark then is the median of their best epochs.
 
     Parameters
     ----------
-    history : mapping of str to ndarray of shape (n_epochs,)
-        ``"train_loss"`` and, where there was validation, ``"valid_loss"``.
+    history : mapping of str to ndarray of shape (n_epochs,), or list of these
+        ``"train_loss"`` and, where there was validation, ``"valid_loss"``; one for each
+        member of an ensemble.
 
     Attributes
     ----------
@@ -40,10 +42,14 @@ class TrainingCurveDisplay:
     figure_ : matplotlib Figure
         Figure of the axes.
     lines_ : dict of str to matplotlib Line2D
-        The curve of each loss drawn.
+        The curve of each loss drawn, of the first member.
+    member_lines_ : list of dict of str to matplotlib Line2D
+        The same of every member.
     best_epoch_ : int
         Epoch, counted from 1, of the least validation loss, or of the least training loss where
-        there was no validation.
+        there was no validation; the median over members.
+    best_epochs_ : list of int
+        The same of every member.
     best_line_ : matplotlib Line2D
         The mark at that epoch.
 
@@ -61,10 +67,14 @@ class TrainingCurveDisplay:
     ax_: Axes
     figure_: Figure
     lines_: dict[str, Line2D]
+    member_lines_: list[dict[str, Line2D]]
     best_epoch_: int
+    best_epochs_: list[int]
     best_line_: Line2D
 
-    def __init__(self, history: Mapping[str, FloatArray]) -> None:
+    def __init__(
+        self, history: Mapping[str, FloatArray] | Sequence[Mapping[str, FloatArray]]
+    ) -> None:
         self.history = history
 
     @classmethod
@@ -105,7 +115,7 @@ class TrainingCurveDisplay:
     @classmethod
     def from_history(
         cls,
-        history: Mapping[str, ArrayLike],
+        history: Mapping[str, ArrayLike] | Sequence[Mapping[str, ArrayLike]],
         *,
         scale: str = "linear",
         ax: Axes | None = None,
@@ -114,8 +124,9 @@ class TrainingCurveDisplay:
 
         Parameters
         ----------
-        history : mapping of str to array of shape (n_epochs,)
-            ``"train_loss"`` and, if there was validation, ``"valid_loss"``.
+        history : mapping of str to array of shape (n_epochs,), or list of these
+            ``"train_loss"`` and, if there was validation, ``"valid_loss"``; one for each
+            member of an ensemble.
         scale : {"linear", "log"}, default="linear"
             Scale of the loss.
         ax : matplotlib Axes, default=None
@@ -126,26 +137,11 @@ class TrainingCurveDisplay:
         TrainingCurveDisplay
             The display, drawn.
         """
-        losses = {
-            name: np.asarray(history[name], dtype=float) for name in CURVES if name in history
-        }
-        if "train_loss" not in losses:
-            raise ValueError(
-                f"`history` must hold 'train_loss'; got {sorted(history)}. Pass an estimator's "
-                "`history_`."
-            )
-        for name, values in losses.items():
-            if values.ndim != 1 or not len(values) or len(values) != len(losses["train_loss"]):
-                raise ValueError(
-                    "`history` must hold one value an epoch, equally many for each loss; "
-                    f"{name!r} has shape {values.shape}."
-                )
-        if np.isnan(losses["train_loss"]).all():
-            raise ValueError("`history` must hold a training loss; 'train_loss' is NaN throughout.")
-        # No validation is recorded by some as NaN throughout.
-        return cls({name: v for name, v in losses.items() if not np.isnan(v).all()}).plot(
-            ax=ax, scale=scale
-        )
+        if isinstance(history, Mapping):
+            return cls(_checked(history)).plot(ax=ax, scale=scale)
+        if not len(history):
+            raise ValueError("`history` must hold the losses of a member at least; got none.")
+        return cls([_checked(member) for member in history]).plot(ax=ax, scale=scale)
 
     def plot(self, ax: Axes | None = None, *, scale: str = "linear") -> TrainingCurveDisplay:
         """Draw the losses.
@@ -167,28 +163,34 @@ class TrainingCurveDisplay:
         self.ax_, self.figure_ = one_axes(ax, type(self).__name__)
         from matplotlib.ticker import MaxNLocator
 
-        self.lines_ = {}
-        for name, values in self.history.items():
-            said, line, color = CURVES[name]
-            (self.lines_[name],) = self.ax_.plot(
-                np.arange(1, len(values) + 1),
-                values,
-                line,
-                color=color,
-                linewidth=1.8,
-                marker="o" if len(values) == 1 else None,
-                label=said,
-            )
-        judge = "valid_loss" if "valid_loss" in self.history else "train_loss"
-        self.best_epoch_ = int(np.nanargmin(self.history[judge])) + 1
-        best = self.history[judge][self.best_epoch_ - 1]
+        members = [self.history] if isinstance(self.history, Mapping) else list(self.history)
+        alone = len(members) == 1
+        self.member_lines_ = [
+            self._curves(member, alone=alone, named=m == 0) for m, member in enumerate(members)
+        ]
+        self.lines_ = self.member_lines_[0]
+        judge = "valid_loss" if all("valid_loss" in member for member in members) else "train_loss"
+        self.best_epochs_ = [int(np.nanargmin(member[judge])) + 1 for member in members]
+        self.best_epoch_ = int(np.median(self.best_epochs_))
+        reached = np.mean(
+            [m[judge][best - 1] for m, best in zip(members, self.best_epochs_, strict=True)]
+        )
+        said = "best epoch" if alone else f"median best epoch of {len(members)}"
         self.best_line_ = self.ax_.axvline(
             self.best_epoch_,
             color=ACCENT,
             linestyle=":",
             linewidth=1.4,
-            label=f"best epoch: {self.best_epoch_} ({CURVES[judge][0]} {best:.4g})",
+            label=f"{said}: {self.best_epoch_} ({CURVES[judge][0]} {reached:.4g})",
         )
+        if not alone:
+            self.ax_.plot(
+                self.best_epochs_,
+                [m[judge][best - 1] for m, best in zip(members, self.best_epochs_, strict=True)],
+                "o",
+                color=ACCENT,
+                markersize=3.5,
+            )
         self.ax_.set_yscale(scale)
         self.ax_.xaxis.set_major_locator(MaxNLocator(integer=True))
         self.ax_.set_xlabel("epoch")
@@ -196,3 +198,42 @@ class TrainingCurveDisplay:
         tidy(self.ax_)
         self.ax_.legend(frameon=False)
         return self
+
+    def _curves(
+        self, member: Mapping[str, FloatArray], *, alone: bool, named: bool
+    ) -> dict[str, Line2D]:
+        """Draw the losses of one member."""
+        lines = {}
+        for name, values in member.items():
+            said, line, color = CURVES[name]
+            (lines[name],) = self.ax_.plot(
+                np.arange(1, len(values) + 1),
+                values,
+                line,
+                color=color,
+                linewidth=1.8 if alone else 1.0,
+                alpha=1.0 if alone else 0.6,
+                marker="o" if len(values) == 1 else None,
+                label=said if named else None,
+            )
+        return lines
+
+
+def _checked(history: Mapping[str, ArrayLike]) -> dict[str, FloatArray]:
+    """Return the losses that there are, as arrays of one length."""
+    losses = {name: np.asarray(history[name], dtype=float) for name in CURVES if name in history}
+    if "train_loss" not in losses:
+        raise ValueError(
+            f"`history` must hold 'train_loss'; got {sorted(history)}. Pass an estimator's "
+            "`history_`."
+        )
+    for name, values in losses.items():
+        if values.ndim != 1 or not len(values) or len(values) != len(losses["train_loss"]):
+            raise ValueError(
+                "`history` must hold one value an epoch, equally many for each loss; "
+                f"{name!r} has shape {values.shape}."
+            )
+    if np.isnan(losses["train_loss"]).all():
+        raise ValueError("`history` must hold a training loss; 'train_loss' is NaN throughout.")
+    # No validation is recorded by some as NaN throughout.
+    return {name: v for name, v in losses.items() if not np.isnan(v).all()}

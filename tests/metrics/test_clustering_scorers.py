@@ -345,7 +345,7 @@ def test_a_partition_without_contrast_scores_nan_with_a_reason(model, reason):
 
 
 def test_missing_values_in_the_space_score_nan_and_name_columns_and_steps():
-    frame = pd.DataFrame(X, columns=["cap", "eps", "per", "roe"])
+    frame = pd.DataFrame(X.copy(), columns=["cap", "eps", "per", "roe"])
     frame.loc[3, "per"] = np.nan
     frame.loc[5, "roe"] = np.nan
     model = make_pipeline(SimpleImputer(), KMeans(3, n_init=2, random_state=0)).fit(frame)

@@ -279,7 +279,7 @@ class TestEmbedding:
         with pytest.raises(ValueError, match="must hold one label for each of the 60"):
             EmbeddingDisplay.from_embedding(features.iloc[:, :2], labels[1:])
         with pytest.raises(NotFittedError):
-            EmbeddingDisplay.from_estimator(PCA(2), features)
+            EmbeddingDisplay.from_estimator(StandardScaler(), features)
 
 
 class TestBoxPlot:

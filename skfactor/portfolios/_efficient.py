@@ -1,0 +1,334 @@
+"""Portfolios of factors on the frontier, from moments known when they are formed."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skfactor._typing import ArrayLike, FloatArray
+from skfactor.panel._calendar import dates_of
+from skfactor.panel._lag import check_count
+
+_RANK_TOLERANCE = 1e-12
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class EfficientPortfolio:
+    """Weights on factors, date by date, and what they earned.
+
+    Parameters
+    ----------
+    returns : pandas.Series of shape (n_dates,)
+        Returns a period, ``NaN`` where there are no weights yet or a factor is missing.
+    weights : pandas.DataFrame of shape (n_dates, n_factors)
+        Weights at the start of each date, from what was known before it.
+
+    Attributes
+    ----------
+    turnover : pandas.Series of shape (n_dates,)
+        Sum of absolute changes of the weights on factors, half of them bought and half sold
+        where they sum to zero; ``NaN`` on the first date with weights. What trading the
+        assets inside a factor costs is not in it.
+
+    See Also
+    --------
+    tangency_portfolio : Makes one.
+    minimum_variance_portfolio : Makes one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfactor.portfolios import tangency_portfolio
+    >>> factors = np.random.default_rng(0).normal(0.01, 0.04, (120, 3))
+    >>> tangency_portfolio(factors, min_periods=24)
+    EfficientPortfolio(3 factors, 96 of 120 dates)
+    """
+
+    returns: pd.Series
+    weights: pd.DataFrame = field(repr=False)
+
+    def __repr__(self) -> str:
+        n_dates, n_factors = self.weights.shape
+        used = int(self.weights.notna().all(axis=1).sum())
+        return f"{type(self).__name__}({n_factors} factors, {used} of {n_dates} dates)"
+
+    @cached_property
+    def turnover(self) -> pd.Series:
+        """Sum of absolute changes of the weights on factors."""
+        changes = self.weights.diff().abs().sum(axis=1, skipna=False)
+        return changes.rename("turnover")
+
+    def net_returns(self, cost: float) -> pd.Series:
+        """Return what is left after trading factors.
+
+        Parameters
+        ----------
+        cost : float
+            Cost of changing a weight by one, as a decimal: 0.001 is ten basis points.
+
+        Returns
+        -------
+        pandas.Series of shape (n_dates,)
+            Returns less ``cost`` times turnover; the first purchase is paid for too.
+        """
+        traded = self.turnover
+        first = self.weights.notna().all(axis=1) & traded.isna()
+        bought = self.weights.abs().sum(axis=1)
+        net: pd.Series = self.returns - cost * traded.where(~first, bought)
+        net.name = self.returns.name
+        return net
+
+
+def tangency_portfolio(
+    factor_returns: ArrayLike,
+    *,
+    window: int | None = None,
+    min_periods: int | None = None,
+    target_volatility: float | None = 0.01,
+    ridge: float = 0.0,
+) -> EfficientPortfolio:
+    r"""Hold the factors in the proportions that had the highest Sharpe ratio so far.
+
+    Parameters
+    ----------
+    factor_returns : array-like of shape (n_dates, n_factors)
+        Excess returns of traded factors in order of time; a frame with dates is sorted. A date
+        with a missing factor is left out of the moments.
+    window : int or None, default=None
+        Dates that moments are taken from; None takes all so far.
+    min_periods : int or None, default=None
+        Dates that must be known before the first weights; None takes 12 or twice the number
+        of factors, whichever is more, within ``window``.
+    target_volatility : float or None, default=0.01
+        Standard deviation a period, by the covariance known, that weights are scaled to; the
+        1 % a month of [1]_. The Sharpe ratio hardly depends on it. None scales the absolute
+        weights to sum to 1.
+    ridge : float, default=0.0
+        Added to the diagonal of the covariance, relative to its mean diagonal.
+
+    Returns
+    -------
+    EfficientPortfolio
+        Weights and returns by date.
+
+    Raises
+    ------
+    ValueError
+        For a parameter out of range, dates that appear twice, infinities, and fewer dates
+        than ``min_periods``.
+
+    See Also
+    --------
+    minimum_variance_portfolio : The same without the means.
+    skfactor.metrics.sharpe_ratio : Of the returns, with an interval.
+
+    Notes
+    -----
+    Weights held over :math:`t` are proportional to :math:`\hat\Sigma_{t-1}^{-1} \hat\mu_{t-1}`,
+    with the mean and covariance of the factor returns up to :math:`t - 1`. Directions in which
+    the factors have not varied get no weight.
+
+    References
+    ----------
+    .. [1] S. Gu, B. Kelly and D. Xiu, "Autoencoder asset pricing models", Journal of
+       Econometrics 222, 429–450, 2021.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfactor.portfolios import tangency_portfolio
+    >>> factors = np.random.default_rng(0).normal([0.02, 0.0], 0.04, (240, 2))
+    >>> portfolio = tangency_portfolio(factors, min_periods=60)
+    >>> bool(0.008 < portfolio.returns.std() < 0.012)
+    True
+    >>> bool((portfolio.weights[0] > portfolio.weights[1].abs()).loc[120:].all())
+    True
+    """
+    return _hold(factor_returns, True, window, min_periods, target_volatility, ridge)
+
+
+def minimum_variance_portfolio(
+    factor_returns: ArrayLike,
+    *,
+    window: int | None = None,
+    min_periods: int | None = None,
+    target_volatility: float | None = None,
+    ridge: float = 0.0,
+) -> EfficientPortfolio:
+    r"""Hold the factors in the proportions that had the lowest variance so far.
+
+    Parameters
+    ----------
+    factor_returns : array-like of shape (n_dates, n_factors)
+        Excess returns of traded factors in order of time; a frame with dates is sorted. A date
+        with a missing factor is left out of the moments.
+    window : int or None, default=None
+        Dates that moments are taken from; None takes all so far.
+    min_periods : int or None, default=None
+        Dates that must be known before the first weights; None takes 12 or twice the number
+        of factors, whichever is more, within ``window``.
+    target_volatility : float or None, default=None
+        Standard deviation a period, by the covariance known, that weights are scaled to. None
+        scales them to sum to 1.
+    ridge : float, default=0.0
+        Added to the diagonal of the covariance, relative to its mean diagonal.
+
+    Returns
+    -------
+    EfficientPortfolio
+        Weights and returns by date.
+
+    Raises
+    ------
+    ValueError
+        For a parameter out of range, dates that appear twice, infinities, and fewer dates
+        than ``min_periods``.
+
+    See Also
+    --------
+    tangency_portfolio : The same with the means.
+
+    Notes
+    -----
+    Weights held over :math:`t` are proportional to :math:`\hat\Sigma_{t-1}^{-1} 1`. The sign of
+    a latent factor is a convention, and these weights depend on it: use them for factors that
+    have a sign of their own.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfactor.portfolios import minimum_variance_portfolio
+    >>> factors = np.random.default_rng(0).normal(0.0, [0.04, 0.02], (240, 2))
+    >>> portfolio = minimum_variance_portfolio(factors)
+    >>> portfolio.weights.iloc[-1].round(1).to_list()
+    [0.2, 0.8]
+    """
+    return _hold(factor_returns, False, window, min_periods, target_volatility, ridge)
+
+
+def _hold(
+    factor_returns: Any,
+    tangency: bool,
+    window: int | None,
+    min_periods: int | None,
+    target_volatility: float | None,
+    ridge: float,
+) -> EfficientPortfolio:
+    frame = _factor_frame(factor_returns)
+    values = frame.to_numpy()
+    n_factors = values.shape[1]
+    for name, number in (("window", window), ("min_periods", min_periods)):
+        if number is not None:
+            check_count(number, name, 2)
+    if target_volatility is not None and not target_volatility > 0:
+        raise ValueError(
+            f"`target_volatility` must be None or positive; got {target_volatility!r}."
+        )
+    if not ridge >= 0:
+        raise ValueError(f"`ridge` must be at least 0; got {ridge!r}.")
+    least = min_periods
+    if least is None:
+        least = max(12, 2 * n_factors)
+        least = least if window is None else min(least, window)
+    elif window is not None and least > window:
+        raise ValueError(f"`min_periods` must be at most `window`, {window}; got {least}.")
+    known = int((~np.isnan(values).any(axis=1)).sum())
+    if known < least:
+        raise ValueError(
+            f"`factor_returns` must have at least {least} complete dates (`min_periods`); got "
+            f"{known}."
+        )
+    weights = frontier_weights(values, tangency, window, least, target_volatility, ridge)
+    held = pd.DataFrame(weights, frame.index, frame.columns)
+    name = "tangency" if tangency else "minimum_variance"
+    earned = np.einsum("tk,tk->t", weights, values)
+    return EfficientPortfolio(pd.Series(earned, frame.index, name=name), held)
+
+
+def frontier_weights(
+    values: FloatArray,
+    tangency: bool,
+    window: int | None,
+    min_periods: int,
+    target_volatility: float | None,
+    ridge: float,
+) -> FloatArray:
+    """Return the weights at the start of each date.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_dates, n_factors)
+        Factor returns; a row with ``NaN`` is left out of the moments.
+    tangency : bool
+        Whether means matter.
+    window, min_periods, target_volatility, ridge
+        As :func:`tangency_portfolio` takes them; ``window`` counts dates, complete or not.
+
+    Returns
+    -------
+    ndarray of shape (n_dates, n_factors)
+        ``NaN`` on dates before which fewer than ``min_periods`` were known.
+    """
+    n_dates, n_factors = values.shape
+    weights = np.full((n_dates, n_factors), np.nan)
+    complete = np.asarray(~np.isnan(values).any(axis=1))
+    for date in range(min_periods, n_dates):
+        # A pass over the past for each date: a recursion would save little for so few factors
+        # and lose digits.
+        past = slice(0 if window is None else max(date - window, 0), date)
+        sample = values[past][complete[past]]
+        if len(sample) < min_periods:
+            continue
+        mean = sample.mean(axis=0)
+        centred = sample - mean
+        covariance = centred.T @ centred / (len(sample) - 1)
+        raised = covariance + ridge * np.trace(covariance) / n_factors * np.eye(n_factors)
+        size, directions = np.linalg.eigh(raised)
+        kept = size > _RANK_TOLERANCE * max(size[-1], 0.0)
+        target = mean if tangency else np.ones(n_factors)
+        found = directions[:, kept] @ (directions[:, kept].T @ target / size[kept])
+        if target_volatility is not None:
+            scale = np.sqrt(found @ covariance @ found) / target_volatility
+        else:
+            scale = np.abs(found).sum() if tangency else found.sum()
+        if scale > 0:
+            weights[date] = found / scale
+    return weights
+
+
+def _factor_frame(factor_returns: Any) -> pd.DataFrame:
+    """Return factor returns as a frame of floats, sorted by date."""
+    if type(factor_returns).__module__.partition(".")[0] == "polars":
+        raise TypeError(
+            "`factor_returns` must be a pandas frame or an array; got a polars frame. Convert it "
+            "by .to_pandas().set_index('date')."
+        )
+    if isinstance(factor_returns, pd.Series):
+        factor_returns = factor_returns.to_frame()
+    if isinstance(factor_returns, pd.DataFrame):
+        dates = dates_of(factor_returns)
+        if dates is not None and dates.has_duplicates:
+            again = dates[dates.duplicated()][0]
+            raise ValueError(f"Each date of `factor_returns` must appear once; {again} repeats.")
+        frame = factor_returns if dates is None else factor_returns.iloc[np.argsort(dates)]
+        try:
+            values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
+        except (TypeError, ValueError) as error:
+            raise ValueError("`factor_returns` must hold numbers.") from error
+        frame = pd.DataFrame(values, frame.index, frame.columns)
+    else:
+        values = np.asarray(factor_returns, dtype=np.float64)
+        values = values[:, None] if values.ndim == 1 else values
+        if values.ndim != 2:
+            raise ValueError(
+                "`factor_returns` must have dates in rows and factors in columns; got shape "
+                f"{values.shape}."
+            )
+        frame = pd.DataFrame(values)
+    if not frame.size:
+        raise ValueError(f"`factor_returns` must not be empty; got shape {frame.shape}.")
+    if np.isinf(frame.to_numpy()).any():
+        raise ValueError("`factor_returns` must be finite or NaN; got infinity.")
+    return frame
