@@ -9,7 +9,7 @@ from skfactor._kernels._lags import lag_weights
 from skfactor._kernels._threads import one_blas_thread
 from skfactor._typing import FloatArray, IntArray
 
-_BLOCK_BYTES = 2 * 2**20
+_BLOCK_BYTES = 4 * 2**20
 
 _CONDITION = 1e-4
 """With a correlation matrix whose least eigenvalue is below, columns are solved by QR."""
@@ -86,17 +86,20 @@ def regress_by_date(
         block = fitted[first : max(last, first + 1)]
         places = np.arange(nobs[block[-1]])
         inside = places < nobs[block][:, None]
-        columns = np.empty((*inside.shape, table.shape[1] + 1))
+        # A column of one date lies in one piece: sums over assets run along memory.
+        shape = (len(block), table.shape[1], inside.shape[1])
+        columns = np.empty((shape[0], shape[1] + 1, shape[2]))
         together = order is None and block[-1] - block[0] + 1 == len(block) and inside.all()
         if together and (np.diff(block) == 1).all():
             rows_together = slice(starts[block[0]], starts[block[-1] + 1])
-            columns[:, :, :-1] = table[rows_together].reshape(*inside.shape, -1)
-            columns[:, :, -1] = target[rows_together].reshape(inside.shape)
+            part = table[rows_together].T.reshape(shape[1], shape[0], shape[2])
+            columns[:, :-1] = part.transpose(1, 0, 2)
+            columns[:, -1] = target[rows_together].reshape(inside.shape)
         else:
             rows = np.where(inside, starts[block][:, None] + places, starts[block][:, None])
             rows = rows if order is None else order[rows]
-            columns[:, :, :-1] = table[rows]
-            columns[:, :, -1] = target[rows]
+            columns[:, :-1] = table[rows].transpose(0, 2, 1)
+            columns[:, -1] = target[rows]
         slopes[block], rsquared[block] = _solve(columns, inside, fit_intercept)
         first += len(block)
     return CrossSections(slopes, rsquared, nobs)
@@ -109,7 +112,7 @@ def _solve(
 
     Parameters
     ----------
-    columns : ndarray of shape (n_dates, n_rows, n_features + 1)
+    columns : ndarray of shape (n_dates, n_features + 1, n_rows)
         Changed in place.
     inside : ndarray of bool, shape (n_dates, n_rows)
         Which rows are there; the others are to be left out.
@@ -123,22 +126,22 @@ def _solve(
     """
     outside = None if inside.all() else ~inside
     if outside is not None:
-        columns[outside] = 0.0
+        columns *= inside[:, None, :]
     count = inside.sum(axis=1)
-    floor = np.zeros((len(columns), columns.shape[2]))
+    floor = np.zeros(columns.shape[:2])
     center = np.zeros_like(floor)
     if fit_intercept:
         # Differences from a mean of 1e5 are exact, products with it are not.
-        center = (np.ones((1, columns.shape[1])) @ columns)[:, 0] / count[:, None]
-        columns -= center[:, None]
+        center = columns.sum(axis=2) / count[:, None]
+        columns -= center[:, :, None]
         if outside is not None:
-            columns[outside] = 0.0
+            columns *= inside[:, None, :]
         floor = 64 * np.finfo(np.float64).eps * count[:, None] * np.abs(center)
-    products = columns.transpose(0, 2, 1) @ columns
+    products = columns @ columns.transpose(0, 2, 1)
     lengths = np.sqrt(np.diagonal(products, axis1=1, axis2=2))
     varies = (lengths > floor)[:, :-1].all(axis=1)
     total = products[:, -1, -1]
-    slopes = np.full((len(columns), columns.shape[2] - 1), np.nan)
+    slopes = np.full((len(columns), columns.shape[1] - 1), np.nan)
     rsquared = np.full(len(columns), np.nan)
 
     chosen = np.flatnonzero(varies)
@@ -152,7 +155,7 @@ def _solve(
     with np.errstate(divide="ignore", invalid="ignore"):
         rsquared[chosen[good]] = explained / total[chosen[good]]
     for date in chosen[~good]:
-        slopes[date], rsquared[date] = _solve_with_care(columns[date], lengths[date, :-1])
+        slopes[date], rsquared[date] = _solve_with_care(columns[date].T, lengths[date, :-1])
     # A sum of squares that vanishes beside the mean is rounding.
     rsquared[lengths[:, -1] <= floor[:, -1]] = np.nan
     if not fit_intercept:

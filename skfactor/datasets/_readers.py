@@ -1,4 +1,4 @@
-"""Readers for real files that the user has: parquet in, tidy frames out."""
+"""Readers for real files that the user has: parquet or CSV in, tidy frames out."""
 
 from dataclasses import dataclass
 from numbers import Integral
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from skfactor._validation import Interval, validate_params
+from skfactor.datasets._french import as_days
 
 TICKER, PERIOD, SECTOR, INDUSTRY = (
     "Ticker Symbol",
@@ -265,7 +266,7 @@ def read_prices_wide(path: str | PathLike[str]) -> pd.DataFrame:
     ----------
     path : str or path-like
         A parquet file with dates in its index, or in a column named ``date`` in any case, and
-        numeric columns otherwise.
+        numeric columns otherwise; or a CSV file with such a column, or dates in its first one.
 
     Returns
     -------
@@ -307,7 +308,9 @@ def read_factors(path: str | PathLike[str], percent: bool = True) -> pd.DataFram
     ----------
     path : str or path-like
         A parquet file with dates in its index, or in a column named ``date`` in any case, and
-        one column a factor, such as ``Mkt-RF``, ``SMB``, ``HML``, ``RF``.
+        one column a factor, such as ``Mkt-RF``, ``SMB``, ``HML``, ``RF``; or a CSV file with such
+        a column, or dates in its first one. Dates in a CSV file are ISO text, or numbers such as
+        202401 (its last day) and 20240131.
     percent : bool, default=True
         Whether the file holds percent, as Kenneth French's do. ``False`` for decimals.
 
@@ -328,6 +331,7 @@ def read_factors(path: str | PathLike[str], percent: bool = True) -> pd.DataFram
 
     See Also
     --------
+    read_french : Kenneth French's files as they come from his site.
     read_prices_wide : Daily prices from a file.
     make_stock_universe : Synthetic factors.
 
@@ -360,6 +364,33 @@ def _read_parquet(path: str | PathLike[str]) -> pd.DataFrame:
         raise ValueError(f"{fspath(path)!r} must be a parquet file: {error}") from error
 
 
+def _is_csv(path: str | PathLike[str]) -> bool:
+    return ".csv" in Path(path).suffixes[-2:]
+
+
+def _read_csv(path: str | PathLike[str]) -> pd.DataFrame:
+    """Read a CSV file whose dates are a column named date, or the first one."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"`path` must name a file; there is none at {fspath(path)!r}.")
+    table = pd.read_csv(path, skipinitialspace=True)
+    named = [name for name in table.columns if str(name).lower() == "date"]
+    column = named[0] if len(named) == 1 else table.columns[0]
+    dates = pd.Index(table[column])
+    try:
+        if pd.api.types.is_integer_dtype(dates):
+            days = as_days(dates)
+        else:
+            days = pd.DatetimeIndex(pd.to_datetime(dates.astype(str), format="ISO8601")).as_unit(
+                "us"
+            )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{fspath(path)!r} must have dates in a column named 'date' or in the first one, ISO "
+            f"text or numbers such as 202401; got {dates[0]} in the column {column!r}."
+        ) from error
+    return table.drop(columns=column).set_axis(days)
+
+
 def _require(table: pd.DataFrame, columns: list[str], path: str | PathLike[str]) -> None:
     missing = [repr(name) for name in columns if name not in table.columns]
     if missing:
@@ -385,7 +416,7 @@ def _require_numbers(table: pd.DataFrame, columns: list[str], path: str | PathLi
 
 def _by_date(path: str | PathLike[str]) -> pd.DataFrame:
     """Read a table of numbers whose rows are dates."""
-    table = _read_parquet(path)
+    table = _read_csv(path) if _is_csv(path) else _read_parquet(path)
     if not isinstance(table.index, pd.DatetimeIndex):
         named = [name for name in table.columns if str(name).lower() == "date"]
         if len(named) != 1 or not pd.api.types.is_datetime64_any_dtype(table[named[0]]):

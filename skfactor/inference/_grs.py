@@ -47,6 +47,7 @@ def grs_test(
     See Also
     --------
     joint_alpha_test : For any number of assets.
+    linear_pricing_test : For factors that are not traded.
 
     Notes
     -----
@@ -61,8 +62,8 @@ def grs_test(
         \sim F(N, T - N - K).
 
     The law is exact if residuals are normal and independent over time, given factors. The
-    alpha of a factor that is not traded, such as inflation, need not be zero: see
-    :meth:`skfactor.linear_model.FamaMacBeth.fit_two_pass`. Returns that are missing cost the
+    alphas of assets on a factor that is not traded, such as inflation, need not be zero even if
+    it prices them: see :func:`linear_pricing_test`. Returns that are missing cost the
     dates on which they are missing.
 
     References

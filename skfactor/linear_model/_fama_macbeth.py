@@ -28,7 +28,8 @@ from skfactor.linear_model._cross_section_checks import (
     warn_unfitted_dates,
 )
 from skfactor.linear_model._fama_french import FamaFrenchRegressor
-from skfactor.panel._index import has_panel_index, resolve_panel
+from skfactor.panel._coded import resolve_coded
+from skfactor.panel._index import has_panel_index
 
 
 class FamaMacBeth(RegressorMixin, BaseEstimator):
@@ -252,7 +253,7 @@ class FamaMacBeth(RegressorMixin, BaseEstimator):
         table, target = validate_data(
             self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=2
         )
-        panel = resolve_panel(X, y, dates, assets)
+        panel = resolve_coded(X, y, dates, assets)
         codes = panel.date_codes
         if codes is None:
             codes = np.zeros(len(table), dtype=np.intp)

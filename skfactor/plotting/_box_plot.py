@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SCALES = ("linear", "symlog", "log")
+LONGEST_ON_ONE_LINE = 18
 
 
 class ClusterBoxPlotDisplay:
@@ -256,7 +257,9 @@ class ClusterBoxPlotDisplay:
         tidy(ax, grid="y")
         title = readable(name)
         if self.effect_sizes is not None:
-            title += f" (ε² = {self.effect_sizes[name]:.2f})"
+            # A long name has its own line, or it would run into the next panel.
+            between = "\n" if len(title) > LONGEST_ON_ONE_LINE else " "
+            title += f"{between}(ε² = {self.effect_sizes[name]:.2f})"
         ax.set_title(title, fontsize=9)
         return boxes
 

@@ -1,7 +1,10 @@
 from ._asof import join_asof
-from ._clusters import ClusterPortfolios, cluster_portfolios
+from ._cluster_result import ClusterPortfolios
+from ._clusters import cluster_portfolios
 from ._definitions import leverage, liquidity, operational_efficiency
+from ._efficient import EfficientPortfolio, minimum_variance_portfolio, tangency_portfolio
 from ._fundamental import fundamental_factors
+from ._long_short import QuantileLongShort, quantile_long_short
 from ._result import SortedPortfolios
 from ._sort import PortfolioSort
 
@@ -15,4 +18,9 @@ __all__ = [
     "fundamental_factors",
     "cluster_portfolios",
     "ClusterPortfolios",
+    "quantile_long_short",
+    "QuantileLongShort",
+    "tangency_portfolio",
+    "minimum_variance_portfolio",
+    "EfficientPortfolio",
 ]

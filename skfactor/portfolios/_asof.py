@@ -15,7 +15,12 @@ from skfactor.panel._index import (
     show_date,
 )
 from skfactor.portfolios._periods import previous, stamps, time_span
-from skfactor.preprocessing._frames import check_frame, column_or_index, is_polars
+from skfactor.preprocessing._frames import (
+    check_frame,
+    column_or_index,
+    is_polars,
+    take_or_missing,
+)
 
 
 def join_asof(
@@ -124,10 +129,7 @@ def join_asof(
         oldest = joined["known"] - time_span(max_age, "max_age")
         filing = filing.where(joined["fiscal_end"] >= oldest, -1)
     at = filing.reindex(range(len(index)), fill_value=-1).to_numpy()
-    taken = {
-        name: pd.api.extensions.take(table[name].array, at, allow_fill=True)
-        for name in table.columns
-    }
+    taken = {name: take_or_missing(table[name], at) for name in table.columns}
     return pd.DataFrame(taken, index=index, columns=list(table.columns))
 
 

@@ -1,92 +1,17 @@
 """Portfolios and factors from cluster labels."""
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import linear_sum_assignment
 
-from skfactor._typing import ArrayLike, FloatArray, IntArray
-from skfactor._validation import join
+from skfactor._typing import ArrayLike, FloatArray
 from skfactor.panel._index import as_assets, read_index, show_asset, show_date
+from skfactor.portfolios._cluster_result import ClusterPortfolios
+from skfactor.portfolios._label_matching import in_order, in_overlap, label_stability, unique_labels
 from skfactor.portfolios._periods import previous, stamps
 from skfactor.portfolios._returns import Holdings
 from skfactor.portfolios._wide import of_date_before, wide_frame
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class ClusterPortfolios:
-    """Returns of cluster portfolios, made by :func:`cluster_portfolios`.
-
-    Parameters
-    ----------
-    returns : DataFrame of shape (n_dates, n_clusters)
-        Portfolio returns, ``NaN`` where a cluster is empty and before labels are known.
-    counts : DataFrame of shape (n_dates, n_clusters)
-        Number of assets behind each return.
-    labels : DataFrame of shape (n_label_dates, n_assets)
-        Labels by the date from which they are known, matched across dates; missing for
-        assets without.
-    stability : Series of shape (n_label_dates,)
-        Share of the assets that have a label on the date and on the label date before, and
-        keep it. ``NaN`` on the first date.
-
-    See Also
-    --------
-    cluster_portfolios : Makes them.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from skfactor.portfolios import cluster_portfolios
-    >>> dates = pd.to_datetime(["2024-01-31", "2024-02-29", "2024-03-31"])
-    >>> returns = pd.DataFrame({"A": [0.1, 0.2, 0.3], "B": [0.0, 0.0, 0.1]}, index=dates)
-    >>> labels = pd.Series({"A": "large", "B": "small"})
-    >>> portfolios = cluster_portfolios(labels, returns, known_from="2024-01-31")
-    >>> portfolios.spread("large", "small").to_list()
-    [nan, 0.2, 0.2]
-    """
-
-    returns: pd.DataFrame
-    counts: pd.DataFrame
-    labels: pd.DataFrame
-    stability: pd.Series
-
-    def __repr__(self) -> str:
-        n_dates, n_clusters = self.returns.shape
-        return f"{type(self).__name__}({n_clusters} clusters, {n_dates} dates)"
-
-    def spread(self, long: Any, short: Any, name: str | None = None) -> pd.Series:
-        """Return the return of one cluster minus that of another, a factor.
-
-        Parameters
-        ----------
-        long : label
-            The cluster held.
-        short : label
-            The cluster sold.
-        name : str, default=None
-            Name of the factor; ``None`` makes one from the labels.
-
-        Returns
-        -------
-        Series of shape (n_dates,)
-            The difference, ``NaN`` where one of the two is empty.
-
-        Raises
-        ------
-        ValueError
-            If there is no such cluster.
-        """
-        for label in (long, short):
-            if label not in self.returns.columns:
-                raise ValueError(
-                    "The ends of a spread must be clusters, "
-                    f"{join([repr(c) for c in self.returns.columns])}; got {label!r}."
-                )
-        title = f"{long} - {short}" if name is None else name
-        return (self.returns[long] - self.returns[short]).rename(title)
 
 
 def cluster_portfolios(
@@ -187,11 +112,11 @@ def cluster_portfolios(
     before = previous(wide.index)
     table = _label_table(labels, known_from, look_ahead, before)
     if match == "order":
-        table = _ordered(table, _like_labels(order_by, table))
+        table = in_order(table, _like_labels(order_by, table))
     elif match == "overlap":
-        table = _overlapping(table)
+        table = in_overlap(table)
 
-    clusters = _clusters(table)
+    clusters = unique_labels(table)
     codes = pd.DataFrame(
         pd.Categorical(table.to_numpy().ravel(), categories=clusters).codes.reshape(table.shape),
         index=table.index,
@@ -228,7 +153,9 @@ def cluster_portfolios(
         returns=pd.DataFrame(holdings.portfolio_returns, wide.index, columns),
         counts=pd.DataFrame(holdings.counts(), wide.index, columns),
         labels=table,
-        stability=_stability(table),
+        stability=label_stability(table),
+        holdings=holdings,
+        assets=wide.columns,
     )
 
 
@@ -280,7 +207,10 @@ def _by_date(values: pd.Series, name: str) -> pd.DataFrame:
             f"Each (date, asset) pair of {name} must appear once; got ({show_date(date)}, "
             f"{show_asset(asset)}) again."
         )
-    return pd.Series(values.to_numpy(), index, dtype=object).unstack()
+    table = pd.Series(values.to_numpy(), index, dtype=object).unstack()
+    filled = table.to_numpy(dtype=object, copy=True)
+    filled[table.isna().to_numpy()] = None  # pairs that are not there are NaN
+    return pd.DataFrame(filled, table.index, table.columns, dtype=object)
 
 
 def _like_labels(order_by: Any, table: pd.DataFrame) -> pd.DataFrame:
@@ -292,83 +222,3 @@ def _like_labels(order_by: Any, table: pd.DataFrame) -> pd.DataFrame:
         line = order_by.reindex(table.columns).to_numpy()
         frame = pd.DataFrame([line] * len(table), table.index, table.columns)
     return frame.astype(float)
-
-
-def _ordered(table: pd.DataFrame, by: pd.DataFrame) -> pd.DataFrame:
-    """Call the clusters of each date by the rank of their mean."""
-    lines = []
-    for place, date in enumerate(table.index):
-        line = table.iloc[place]
-        means = by.iloc[place].groupby(line).mean()
-        if means.isna().any():
-            raise ValueError(
-                f"`order_by` must have a value in each cluster; got none in "
-                f"{means.index[means.isna()][0]!r} on {show_date(date)}."
-            )
-        rank = {label: number for number, label in enumerate(means.sort_values().index)}
-        lines.append([rank.get(label) for label in line])
-    return pd.DataFrame(lines, table.index, table.columns, dtype=object).where(table.notna(), None)
-
-
-def _overlapping(table: pd.DataFrame) -> pd.DataFrame:
-    """Give the clusters of each date the labels of the date before that overlap most."""
-    values = table.to_numpy(dtype=object, copy=True)
-    has = table.notna().to_numpy()
-    last: dict[Any, Any] = {}  # the label last seen of each asset's place
-    used: list[Any] = []
-    for line, present in zip(values, has, strict=True):
-        now = _sorted(set(line[present]))
-        if not now:
-            continue
-        rename = _match(line, now, last, used) if used else {label: label for label in now}
-        line[present] = [rename[label] for label in line[present]]
-        last = dict(zip(np.flatnonzero(present), line[present], strict=True))
-        used += [label for label in rename.values() if label not in used]
-    return pd.DataFrame(values, table.index, table.columns, dtype=object)
-
-
-def _match(line: Any, now: list[Any], last: dict[Any, Any], used: list[Any]) -> dict[Any, Any]:
-    """Map labels of today to those of the date before; new ones get unused names."""
-    old = _sorted(set(last.values()))
-    place_now = {label: i for i, label in enumerate(now)}
-    place_old = {label: j for j, label in enumerate(old)}
-    overlap: IntArray = np.zeros((len(now), len(old)), dtype=np.intp)
-    for place, label in last.items():
-        if line[place] is not None:
-            overlap[place_now[line[place]], place_old[label]] += 1
-    rename = {
-        now[i]: old[j]
-        for i, j in zip(*linear_sum_assignment(overlap, maximize=True), strict=True)
-        if overlap[i, j]
-    }
-    taken = set(used) | set(rename.values())
-    for label in now:
-        if label not in rename:
-            number = 0
-            fresh = label
-            while fresh in taken:
-                fresh, number = number, number + 1
-            rename[label] = fresh
-            taken.add(fresh)
-    return rename
-
-
-def _clusters(table: pd.DataFrame) -> list[Any]:
-    return _sorted({label for label in table.to_numpy().ravel() if label is not None})
-
-
-def _sorted(labels: set[Any]) -> list[Any]:
-    """Sort labels, of mixed kinds too."""
-    try:
-        return sorted(labels)
-    except TypeError:
-        return sorted(labels, key=lambda label: (type(label).__name__, str(label)))
-
-
-def _stability(table: pd.DataFrame) -> pd.Series:
-    values, has = table.to_numpy(), table.notna().to_numpy()
-    both = has[1:] & has[:-1]
-    same = (values[1:] == values[:-1]) & both
-    with np.errstate(invalid="ignore"):
-        share = same.sum(axis=1) / both.sum(axis=1)
-    return pd.Series(np.r_[np.nan, share], table.index, name="stability")

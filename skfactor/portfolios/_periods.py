@@ -20,7 +20,7 @@ def previous(dates: pd.Index, periods: int = 1) -> pd.Index:
     """
     timeline = stamps(dates)
     if not periods:
-        return timeline
+        return timeline.as_unit("us")
     before: list[Any] = [pd.NaT] * periods
     if len(timeline) > 1:
         before[-1] = timeline[0] - np.diff(timeline).max()

@@ -8,15 +8,8 @@ import pandas as pd
 
 from skfactor._typing import FloatArray, IntArray
 from skfactor._validation import join
-from skfactor.panel._index import (
-    as_assets,
-    as_dates,
-    date_level,
-    factorize,
-    has_panel_index,
-    refuse_duplicates,
-    resolve_panel,
-)
+from skfactor.panel._coded import resolve_coded
+from skfactor.panel._index import has_panel_index
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,13 +31,7 @@ def panel_rows(X: Any, y: Any, dates: Any, assets: Any) -> Rows:
     ValueError
         If dates or assets are not found, or a (date, asset) pair appears twice.
     """
-    if dates is None and assets is None and has_panel_index(X):
-        other = getattr(y, "index", None)
-        if not isinstance(other, pd.Index) or X.index.is_(other):
-            rows = _coded(X.index)
-            if rows is not None:
-                return rows
-    panel = resolve_panel(X, y, dates, assets, required=True)
+    panel = resolve_coded(X, y, dates, assets, required=True)
     if panel.date_codes is None or panel.dates is None:  # resolve_panel has raised
         raise AssertionError("dates were required")
     if panel.asset_codes is None or panel.assets is None:
@@ -59,49 +46,6 @@ def panel_rows(X: Any, y: Any, dates: Any, assets: Any) -> Rows:
         codes: Any = [panel.date_codes, panel.asset_codes]
         index = pd.MultiIndex(levels, codes, names=["date", "asset"])
     return Rows(panel.date_codes, panel.dates, panel.asset_codes, panel.assets, index)
-
-
-def _coded(index: pd.MultiIndex) -> Rows | None:
-    """Read the codes that a two-level index holds already, None if it takes more than that."""
-    level = date_level(index, "X")
-    if level is None or not len(index):
-        return None
-    codes = [np.asarray(index.codes[k], dtype=np.intp) for k in (level, 1 - level)]
-    if any(c.min() < 0 for c in codes):
-        return None
-    levels = [index.levels[k] for k in (level, 1 - level)]
-    n_dates, n_assets = map(len, levels)
-    unique_pairs = False
-    # Counting pairs needs no sort, but memory for every pair there could be.
-    if n_dates * n_assets <= 8 * len(index):
-        counts = np.bincount(codes[0] * n_assets + codes[1], minlength=n_dates * n_assets)
-        unique_pairs = counts.max() == 1
-        table = counts.reshape(n_dates, n_assets) > 0
-        used = [np.flatnonzero(table.any(axis=1)), np.flatnonzero(table.any(axis=0))]
-    else:
-        used = [
-            np.flatnonzero(np.bincount(c, minlength=len(values)))
-            for c, values in zip(codes, levels, strict=True)
-        ]
-    (date, dates), (asset, assets) = (
-        _recode(c, kind(values[kept]), kept, len(values))
-        for c, values, kept, kind in zip(codes, levels, used, (as_dates, as_assets), strict=True)
-    )
-    if not unique_pairs or len(dates) < len(used[0]):
-        refuse_duplicates(date, dates, asset, assets)
-    return Rows(date, dates, asset, assets, index)
-
-
-def _recode(
-    codes: IntArray, values: pd.Index, used: IntArray, n_values: int
-) -> tuple[IntArray, pd.Index]:
-    """Point codes into those values that are used, sorted."""
-    places, unique = factorize(values)
-    if len(used) == n_values and (places == np.arange(len(used))).all():
-        return codes, unique
-    recode = np.zeros(n_values, dtype=np.intp)
-    recode[used] = places
-    return recode[codes], unique
 
 
 def number_column(frame: Any, name: str, use: str, source: str = "X") -> FloatArray:

@@ -280,6 +280,42 @@ def test_two_passes_agree_with_shanken_s_formula_in_matrix_form(fit_intercept):
     assert plain.shanken_ == 0
 
 
+# from linearmodels.asset_pricing import LinearFactorModel  # 7.1
+# factors, returns = market(0, n_dates, 12, mean, 0.05)
+# LinearFactorModel(returns, factors, risk_free=fit_intercept).fit(cov_type="robust")
+LINEAR_FACTOR_MODEL = {
+    (120, 0.01, False): [0.0014875255984851455, 0.011803719015685518],
+    (120, 0.01, True): [9.401460524642404e-05, 0.0014859361142789303, 0.011752829360810084],
+    (4000, 0.02, False): [0.01935930695845255, 0.01973294738619087],
+    (4000, 0.02, True): [-3.3714205510990295e-05, 0.019359039095750548, 0.019754605449814448],
+}
+ITS_ERRORS = {
+    False: [0.0006993866202017825, 0.0008061157892008039],
+    True: [0.00029870775407236737, 0.0006993882990534059, 0.0008271701553202918],
+}
+
+
+@pytest.mark.parametrize(("n_dates", "mean", "fit_intercept"), LINEAR_FACTOR_MODEL)
+def test_two_passes_have_the_premia_of_linearmodels(n_dates, mean, fit_intercept):
+    model = FamaMacBeth(maxlags=0, fit_intercept=fit_intercept)
+    model.fit_two_pass(*market(0, n_dates, 12, mean, 0.05))
+    params = [model.intercept_, *model.coef_] if fit_intercept else model.coef_
+    frozen = LINEAR_FACTOR_MODEL[n_dates, mean, fit_intercept]
+    np.testing.assert_allclose(params, frozen, rtol=1e-8)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_shanken_s_errors_are_those_of_linearmodels_in_a_large_sample(fit_intercept):
+    # linearmodels has errors by the method of moments, robust to heteroskedasticity, of which
+    # Shanken's are the case without any: the two meet as the sample grows.
+    data = market(0, 4000, 12, 0.02, 0.05)
+    model = FamaMacBeth(maxlags=0, fit_intercept=fit_intercept).fit_two_pass(*data)
+    np.testing.assert_allclose(model.bse_, ITS_ERRORS[fit_intercept], rtol=0.01)
+    plain = FamaMacBeth(maxlags=0, fit_intercept=fit_intercept, shanken=False)
+    plain.fit_two_pass(*data)
+    assert (plain.bse_[-1:] < 0.95 * np.array(ITS_ERRORS[fit_intercept])[-1:]).all()
+
+
 def test_given_betas_are_not_corrected():
     factors, returns = market()
     betas = FamaFrenchRegressor().fit(factors, returns).coef_
