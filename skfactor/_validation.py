@@ -33,7 +33,19 @@ from sklearn.utils.validation import (
 from skfactor._typing import FloatArray, RandomState
 from skfactor.exceptions import FitInterrupted
 
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:  # scikit-learn before 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Stand in for the mixin of later versions: nothing is reported."""
+
+        def _init_callback_context(self, **_: Any) -> None:
+            return None
+
+
 __all__ = [
+    "CallbackSupportMixin",
     "HasMethods",
     "Hidden",
     "Interval",

@@ -18,6 +18,7 @@ SUBPACKAGES = (
     "cluster",
     "metrics",
     "model_selection",
+    "factor_models",
     "portfolios",
     "linear_model",
     "inference",

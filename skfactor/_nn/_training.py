@@ -1,7 +1,8 @@
 """The one training driver: every network of the library is trained by :func:`fit_net`."""
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fnmatch import fnmatch
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,12 @@ class TensorNet(NeuralNet):
 
     interrupted_: bool = False
 
+    def __init__(self, *args: Any, l1: Mapping[str, float] | None = None, **kwargs: Any) -> None:
+        # The strength of an L1 penalty, by a pattern for the names of the parameters that bear it.
+        self.l1 = l1
+        self._penalised: list[tuple[nn.Parameter, float]] = []
+        super().__init__(*args, **kwargs)
+
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
         return []
@@ -79,9 +86,16 @@ class TensorNet(NeuralNet):
         inputs, target = batch
         self.optimizer_.zero_grad(set_to_none=True)
         loss = self.get_loss(self.infer(inputs), target, X=inputs, training=True)
-        loss.backward()
+        loss.sum().backward()  # one entry for each net that is trained side by side
+        self.add_penalty_gradient()
         self.optimizer_.step()
         return loss.detach()
+
+    def add_penalty_gradient(self) -> None:
+        """Add the gradient of the L1 penalty, a sign, which needs no pass through autograd."""
+        for parameter, strength in self._penalised:
+            if parameter.grad is not None:
+                parameter.grad.add_(parameter.detach().sign(), alpha=strength)
 
     def validation_step(self, batch: tuple[Any, Tensor], **_: Any) -> Tensor:
         """Return the loss of a batch that is not learnt from."""
@@ -90,22 +104,38 @@ class TensorNet(NeuralNet):
             return self.get_loss(self.infer(inputs), target, X=inputs, training=False)
 
     def get_loss(self, y_pred: Tensor, y_true: Tensor, *_: Any, **__: Any) -> Tensor:
-        """Compare prediction and target, both tensors."""
+        """Compare prediction and target, both tensors; one loss, or one for each net."""
         return self.criterion_(y_pred, y_true)
+
+    def weight_of(self, batch: tuple[Any, Tensor]) -> float:
+        """Return how much a batch counts in the mean loss of an epoch."""
+        return len(batch[1])
 
     def run_single_epoch(
         self, iterator: Iterable | None, training: bool, prefix: str, step_fn: Any, **_: Any
     ) -> None:
-        """Pass once over the batches and record the mean loss, weighted by batch size."""
+        """Pass once over the batches and record the mean loss, weighted by batch size.
+
+        Nets trained side by side are recorded one by one as well, in ``train_losses`` and
+        ``valid_losses``.
+        """
         if iterator is None:
             return
         self._set_training(training)
+        self._penalised = [
+            (parameter, strength)
+            for pattern, strength in (self.l1 or {}).items()
+            for name, parameter in self.module_.named_parameters()
+            if strength and fnmatch(name, pattern)
+        ]
         losses, sizes = [], []
         for batch in iterator:
             losses.append(step_fn(batch))
-            sizes.append(len(batch[1]))
-        mean = np.average(torch.stack(losses).double().cpu().numpy(), weights=sizes)
-        self.history.record(f"{prefix}_loss", float(mean))
+            sizes.append(self.weight_of(batch))
+        mean = np.average(torch.stack(losses).double().cpu().numpy(), axis=0, weights=sizes)
+        self.history.record(f"{prefix}_loss", float(np.mean(mean)))
+        if mean.ndim:
+            self.history.record(f"{prefix}_losses", mean.tolist())
 
 
 def fit_net(
@@ -114,7 +144,7 @@ def fit_net(
     data: Split,
     *,
     iterator: type,
-    loss: str,
+    loss: str | Callable[[], nn.Module],
     optimizer: str,
     learning_rate: float,
     weight_decay: float,
@@ -125,6 +155,10 @@ def fit_net(
     random_state: RandomState,
     verbose: int,
     schedule: str = "constant",
+    l1: Mapping[str, float] | None = None,
+    net_class: Callable[..., TensorNet] = TensorNet,
+    more_callbacks: Sequence[tuple[str, Callback]] = (),
+    flops_per_batch: float | None = None,
 ) -> TensorNet:
     """Build, seed and train a net; return it on the CPU, ready to be pickled.
 
@@ -136,8 +170,10 @@ def fit_net(
         Training items, and those held out, or None.
     iterator : type
         Class of the batch iterator, called with ``(dataset, batch_size, shuffle)``.
-    loss, optimizer : str
-        Keys of ``LOSSES`` and ``OPTIMIZERS``.
+    loss : str or callable
+        A key of ``LOSSES``, or what makes a loss when it is called, such as its class.
+    optimizer : str
+        A key of ``OPTIMIZERS``.
     learning_rate, weight_decay : float
         Handed to the optimiser.
     max_epochs, batch_size : int
@@ -153,6 +189,16 @@ def fit_net(
         Print a line an epoch if not zero.
     schedule : {"constant", "cosine"}, default="constant"
         ``"cosine"`` lowers the learning rate epoch by epoch, to nearly 0 after ``max_epochs``.
+    l1 : mapping of str to float, default=None
+        The strength of an L1 penalty, by a pattern such as ``"*.weight"`` for the names of the
+        parameters that bear it.
+    net_class : type or callable, default=TensorNet
+        Makes the net, where loss or weight of a batch are its own.
+    more_callbacks : sequence of (str, Callback), default=()
+        skorch callbacks beside those for early stopping, schedule and printing.
+    flops_per_batch : float, default=None
+        Work of a step, by which threads are chosen; None to estimate it for a net whose items
+        are rows.
 
     Returns
     -------
@@ -176,14 +222,15 @@ def fit_net(
     if schedule == "cosine":
         anneal = LRScheduler(torch.optim.lr_scheduler.CosineAnnealingLR, T_max=max_epochs)
         callbacks.append(("schedule", anneal))
+    callbacks += more_callbacks  # they may stop the training: early stopping sees its epoch first
     if verbose:
         callbacks += [("timer", EpochTimer()), ("print_log", PrintLog())]
     optimizer_params: dict[str, Any] = dict(_OPTIMIZER_PARAMS.get(optimizer, {}))
     if optimizer in _FUSED and device.type in {"cpu", "cuda"}:
         optimizer_params["fused"] = True
-    net = TensorNet(
+    net = net_class(
         module,
-        criterion=LOSSES[loss],
+        criterion=LOSSES[loss] if isinstance(loss, str) else loss,
         optimizer=OPTIMIZERS[optimizer],
         optimizer__weight_decay=weight_decay,
         **{f"optimizer__{name}": value for name, value in optimizer_params.items()},
@@ -197,13 +244,14 @@ def fit_net(
         callbacks=callbacks,
         device=str(device),
         verbose=int(verbose),
+        l1=l1,
         **{f"module__{name}": value for name, value in module_params.items()},
     )
     with seeded_torch(random_state, device):
         net.initialize()
         # One product forward and two back for each weight and item.
         flops = 6 * n_parameters(net.module_) * min(batch_size, len(data))
-        with threads_for(flops):
+        with threads_for(flops if flops_per_batch is None else flops_per_batch):
             net.partial_fit(data)
     if net.interrupted_ and _losses(data) - set(net.history[-1]):
         net.history.pop()  # an epoch cut short says nothing
@@ -223,6 +271,7 @@ def _at_rest(net: TensorNet) -> TensorNet:
     net.optimizer_.state.clear()
     net.device = "cpu"
     net.callbacks, net.callbacks_ = None, []
+    net._penalised = []
     return net
 
 

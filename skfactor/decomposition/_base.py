@@ -11,6 +11,7 @@ from sklearn.utils import Tags
 from skfactor._nn._autoencoder import ACTIVATIONS
 from skfactor._nn._batches import RowBatches, split_rows
 from skfactor._nn._device import resolve_device
+from skfactor._nn._progress import reported_fit
 from skfactor._nn._training import (
     LOSSES,
     OPTIMIZERS,
@@ -23,6 +24,7 @@ from skfactor._nn._training import (
 )
 from skfactor._typing import ArrayLike, FloatArray
 from skfactor._validation import (
+    CallbackSupportMixin,
     Interval,
     StrOptions,
     check_array,
@@ -37,7 +39,9 @@ from skfactor.exceptions import FitInterrupted
 _FLOATS = [np.float64, np.float32]
 
 
-class NeuralReducer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
+class NeuralReducer(
+    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC
+):
     """Train an autoencoder on the rows of a matrix; a subclass says which network.
 
     The network must have two parts, ``encoder`` and ``decoder``. Think twice before adding
@@ -55,7 +59,7 @@ class NeuralReducer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     _parameter_constraints: dict[str, list[Any]] = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(ACTIVATIONS))],
-        "loss": [StrOptions(set(LOSSES))],
+        "loss": [StrOptions(set(LOSSES)), callable],
         "optimizer": [StrOptions(set(OPTIMIZERS))],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "schedule": [StrOptions(set(SCHEDULES))],
@@ -105,23 +109,25 @@ class NeuralReducer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         seeds = np.random.default_rng(draw_seed(self.random_state))
         device = resolve_device(self.device)
         module, module_params = self._network(X.shape[1])
-        net = fit_net(
-            module,
-            module_params,
-            split_rows(_to_single(self, X), self.validation_fraction, seeds, device),
-            iterator=RowBatches,
-            loss=self.loss,
-            optimizer=self.optimizer,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
-            patience=self.patience,
-            device=device,
-            random_state=draw_seed(int(seeds.integers(2**31 - 1))),
-            verbose=self.verbose,
-            schedule=self.schedule,
-        )
+        with reported_fit(self, self.max_epochs) as reports:
+            net = fit_net(
+                module,
+                module_params,
+                split_rows(_to_single(self, X), self.validation_fraction, seeds, device),
+                iterator=RowBatches,
+                loss=self.loss,
+                optimizer=self.optimizer,
+                learning_rate=self.learning_rate,
+                weight_decay=self.weight_decay,
+                max_epochs=self.max_epochs,
+                batch_size=self.batch_size,
+                patience=self.patience,
+                device=device,
+                random_state=draw_seed(int(seeds.integers(2**31 - 1))),
+                verbose=self.verbose,
+                schedule=self.schedule,
+                more_callbacks=reports[0],
+            )
         if not net.history:
             raise KeyboardInterrupt  # stopped before there was anything to keep
         history = history_of(net)

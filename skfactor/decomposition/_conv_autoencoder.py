@@ -1,5 +1,6 @@
 """The fully convolutional autoencoder as a transformer."""
 
+from collections.abc import Callable
 from numbers import Integral
 from typing import Any
 
@@ -35,9 +36,11 @@ class ConvAutoencoderReducer(NeuralReducer):
         Function after each hidden stage: ``"elu"``, ``"gelu"``, ``"identity"``,
         ``"leaky_relu"``, ``"logistic"``, ``"relu"``, ``"selu"`` or ``"tanh"``. The code and
         the output are linear.
-    loss : {"mse", "mae", "huber"}, default="mse"
+    loss : {"mse", "mae", "huber"} or callable, default="mse"
         What training lowers: mean squared, mean absolute or Huber error (quadratic below 1,
-        linear above, so that outliers pull less).
+        linear above, so that outliers pull less). Or what makes a loss when it is called
+        without arguments, such as a subclass of ``torch.nn.Module`` whose ``forward`` takes
+        the rows made again and the rows, and returns a mean.
     optimizer : {"adam", "adamw", "rmsprop", "sgd"}, default="adam"
         Rule that turns gradients into steps; ``"sgd"`` has Nesterov momentum of 0.9.
     learning_rate : float, default=0.003
@@ -154,7 +157,7 @@ class ConvAutoencoderReducer(NeuralReducer):
         kernel_size: int = 4,
         stride: int = 4,
         activation: str = "gelu",
-        loss: str = "mse",
+        loss: str | Callable[[], Any] = "mse",
         optimizer: str = "adam",
         learning_rate: float = 0.003,
         schedule: str = "constant",

@@ -24,6 +24,20 @@ class RiskModel:
         :math:`\Sigma_f`, of decimal returns a period.
     specific_variance : Series of shape (n_assets,)
         The diagonal of :math:`D`.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skfactor.factor_models import RiskModel
+    >>> risk = RiskModel(
+    ...     loadings=pd.DataFrame({"MKT": [1.0, 0.5]}, index=["A", "B"]),
+    ...     factor_covariance=pd.DataFrame({"MKT": [0.04]}, index=["MKT"]),
+    ...     specific_variance=pd.Series([0.01, 0.02], index=["A", "B"]),
+    ... )
+    >>> risk.covariance()
+          A     B
+    A  0.05  0.02
+    B  0.02  0.03
     """
 
     loadings: pd.DataFrame

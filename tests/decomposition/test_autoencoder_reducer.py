@@ -374,3 +374,24 @@ def test_torch_save_of_the_net_round_trips(fitted):
     buffer.seek(0)
     state = torch.load(buffer, weights_only=True)
     assert sum(tensor.numel() for tensor in state.values()) == fitted.n_parameters_
+
+
+class FourthPower(torch.nn.Module):
+    """A loss of the user's own."""
+
+    def forward(self, made, rows):
+        return (made - rows).pow(4).mean()
+
+
+def test_a_loss_of_ones_own_is_lowered_and_the_reducer_clones_and_pickles():
+    X = np.random.default_rng(0).normal(size=(80, 6)).astype(np.float32)
+    reducer = AutoencoderReducer(
+        3, loss=FourthPower, max_epochs=5, validation_fraction=0.0, random_state=0
+    )
+    fitted = clone(reducer).fit(X)
+    error = X - fitted.inverse_transform(fitted.transform(X))
+    after_training = fitted.history_["train_loss"][-1]
+    assert 0.5 < (error**4).mean() / after_training < 1.5
+    np.testing.assert_array_equal(
+        pickle.loads(pickle.dumps(fitted)).transform(X), fitted.transform(X)
+    )

@@ -1,0 +1,393 @@
+"""Alternating least squares of instrumented PCA, on the moments of each date alone."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import linalg
+
+from skfactor._kernels._moments import Moments
+from skfactor._kernels._sections import section_least_squares
+from skfactor._kernels._threads import one_blas_thread
+from skfactor._kernels._triangles import pack_index, unpack
+from skfactor._typing import FloatArray, IntArray
+from skfactor.factor_models._alternating import (
+    DEPENDENT,
+    Step,
+    alternate,
+    nearest_rotation,
+    solve_many,
+    solve_symmetric,
+)
+
+_BLOCK_ROWS = 2**14
+
+
+@dataclass(frozen=True, eq=False)
+class Loadings:
+    """What alternating least squares found, identified.
+
+    Parameters
+    ----------
+    latent : ndarray of shape (n_features, n_latent)
+        Orthonormal columns, those of the factor with the largest second moment first.
+    observed : ndarray of shape (n_features, n_observed)
+        Loadings on observed factors, orthogonal to the latent ones.
+    factors : ndarray of shape (n_dates, n_latent)
+        Orthogonal factor returns with means that are not negative.
+    n_iter : int
+        The number of steps taken.
+    converged : bool
+        Whether the last step was below the tolerance.
+    interrupted : bool
+        Whether the user stopped it.
+    """
+
+    latent: FloatArray
+    observed: FloatArray
+    factors: FloatArray
+    n_iter: int
+    converged: bool
+    interrupted: bool
+
+
+class AlternatingLeastSquares:
+    r"""Least squares of returns on :math:`z_{it}' (\Gamma_\beta f_t + \Gamma_\delta g_t)`.
+
+    Observed factors :math:`g_t` may include a constant, whose loadings are alphas. The moments
+    :math:`Z_t' Z_t` are kept as lower triangles, so that each half of a step is one matrix
+    product: for all dates with given loadings, for all loadings with given factors.
+
+    Parameters
+    ----------
+    moments : Moments
+        Of characteristics and returns.
+    observed : ndarray of shape (n_dates, n_observed)
+        Observed factor returns.
+    n_latent : int
+        The number of latent factors.
+    ridge : float
+        What is added to the diagonal of :math:`Z_t' Z_t`, as a share of its mean.
+    """
+
+    def __init__(
+        self, moments: Moments, observed: FloatArray, n_latent: int, ridge: float = 0.0
+    ) -> None:
+        self.n_latent = n_latent
+        self.counts = moments.counts
+        # Inside, returns and observed factors have a mean square of 1: steps and their
+        # extrapolation do not depend on units.
+        self.scale = _size(moments.squares.sum() / max(self.counts.sum(), 1.0))
+        sizes = _size(np.mean(observed**2, axis=0))
+        self.observed = observed / sizes
+        self.units = np.concatenate([np.ones(n_latent), self.scale / sizes])
+        gram, cross = moments.gram, moments.cross
+        total = gram.sum(axis=0)
+        self.span = independent_span(total)
+        if self.span is not None:
+            gram = np.matmul(self.span.T, gram @ self.span)
+            cross = cross @ self.span
+            total = self.span.T @ total @ self.span
+        self.cross = cross / self.scale
+        self.n_columns = cross.shape[1]
+        self.rows, self.columns = pack_index(self.n_columns)
+        self.packed = np.ascontiguousarray(gram[:, self.rows, self.columns].T)
+        if ridge:
+            # An orthonormal basis of the columns: the penalty is the same in any of them.
+            mean = np.trace(moments.gram, axis1=1, axis2=2) / moments.gram.shape[1]
+            self.packed[self.rows == self.columns] += ridge * mean
+        self.mean_gram = total / max(self.counts.sum(), 1.0)
+        self.factor_pairs = pack_index(n_latent + observed.shape[1])
+
+    @property
+    def n_factors(self) -> int:
+        """The number of latent and observed factors."""
+        return self.n_latent + self.observed.shape[1]
+
+    @one_blas_thread
+    def fit(
+        self,
+        cross: FloatArray | None = None,
+        start: FloatArray | None = None,
+        *,
+        max_iter: int,
+        tol: float,
+        report: Callable[[int, float, float], None] | None = None,
+    ) -> Loadings:
+        """Alternate until loadings stand still.
+
+        Parameters
+        ----------
+        cross : ndarray of shape (n_dates, n_features), default=None
+            Sums of characteristics times returns, in place of those of the panel.
+        start : ndarray of shape (n_features, n_factors), default=None
+            Loadings to start from; the solution for moments that do not vary over dates if
+            None.
+        max_iter : int
+            The most steps.
+        tol : float
+            The largest sine of an angle between the latent loadings before and after a step,
+            and the largest relative change of observed loadings, at which it stops.
+        report : callable, default=None
+            Called with the number, the change and the R² of each step.
+
+        Returns
+        -------
+        Loadings
+            The best loadings found.
+        """
+        if cross is None:
+            cross = self.cross
+        else:
+            cross = (cross if self.span is None else cross @ self.span) / self.scale
+        gamma = self._start(cross) if start is None else self._orthogonal(self._inside(start))
+        n_returns = max(self.counts.sum(), 1.0)
+        gained = 0.0
+
+        def step(before: FloatArray) -> Step:
+            nonlocal gained
+            factors, gained = self._factors(before, cross)
+            after = self._aligned(self._loadings(factors, cross), before)
+            return Step(-gained, after, self._change(before, after))
+
+        def tell(n_iter: int, change: float) -> None:
+            if report is not None:
+                report(n_iter, change, gained / n_returns)
+
+        end = alternate(step, self._aligned, gamma, max_iter=max_iter, tol=tol, report=tell)
+        factors, _ = self._factors(end.loadings, cross)
+        latent, observed, factors = self._identified(end.loadings, factors)
+        return Loadings(latent, observed, factors, end.n_iter, end.converged, end.interrupted)
+
+    def factors_of(self, loadings: FloatArray) -> FloatArray:
+        """Return the latent factors of given loadings on latent and observed factors."""
+        return self.scale * self._factors(self._inside(loadings), self.cross)[0]
+
+    def _inside(self, loadings: FloatArray) -> FloatArray:
+        """Return loadings on the basis and in the units of the inside."""
+        return (loadings if self.span is None else self.span.T @ loadings) / self.units
+
+    def _start(self, cross: FloatArray) -> FloatArray:
+        """Return the solution for moments of every date that are proportional to their mean."""
+        values, vectors = linalg.eigh(self.mean_gram)
+        root = vectors / np.sqrt(np.maximum(values, values[-1] * DEPENDENT)) @ vectors.T
+        size = np.sqrt(self.counts)[:, None]
+        whitened = np.divide(cross, size, out=np.zeros_like(cross), where=size > 0) @ root
+        known = self.observed * size
+        on_known = np.linalg.lstsq(known, whitened, rcond=None)[0]
+        rest = whitened - known @ on_known
+        _, directions = linalg.eigh(rest.T @ rest)
+        latent = directions[:, ::-1][:, : self.n_latent]
+        return self._orthogonal(root @ np.hstack([latent, on_known.T]))
+
+    def _orthogonal(self, gamma: FloatArray) -> FloatArray:
+        """Return loadings of the same fit whose latent ones are orthonormal, observed ones beside.
+
+        What observed loadings share with latent ones is left to the latent factors.
+        """
+        latent, observed = gamma[:, : self.n_latent], gamma[:, self.n_latent :]
+        basis = np.linalg.qr(latent)[0]
+        return np.hstack([basis, observed - basis @ (basis.T @ observed)])
+
+    def _aligned(self, gamma: FloatArray, like: FloatArray) -> FloatArray:
+        """Return orthonormal loadings in the rotation nearest to others'."""
+        gamma = self._orthogonal(gamma)
+        K = self.n_latent
+        gamma[:, :K] = nearest_rotation(gamma[:, :K], like[:, :K])
+        return gamma
+
+    def _change(self, before: FloatArray, after: FloatArray) -> float:
+        """Return how far loadings have moved, whatever their rotation and scale."""
+        old, new = before[:, : self.n_latent], after[:, : self.n_latent]
+        moved = float(np.linalg.norm(new - old @ (old.T @ new)))
+        old, new = before[:, self.n_latent :], after[:, self.n_latent :]
+        size = np.linalg.norm(new, axis=0)
+        shift = np.linalg.norm(new - old, axis=0)
+        relative = np.divide(shift, size, out=np.zeros_like(size), where=size > 0)
+        return max(moved, float(relative.max(initial=0.0)))
+
+    def _factors(self, gamma: FloatArray, cross: FloatArray) -> tuple[FloatArray, float]:
+        """Return the latent factors of given loadings, and the sum of squares they explain."""
+        K, n_dates = self.n_latent, len(cross)
+        first, second = self.factor_pairs
+        products = gamma[self.rows][:, first] * gamma[self.columns][:, second]
+        mirrored = gamma[self.columns][:, first] * gamma[self.rows][:, second]
+        products += np.where((self.rows == self.columns)[:, None], 0.0, mirrored)
+        moments = unpack(products.T @ self.packed, self.n_factors)
+        target = (cross @ gamma).T
+        known = self.observed.T
+        gain = 2.0 * np.einsum("mt,mt->", target[K:], known)
+        gain -= np.einsum("lt,lmt,mt->", known, moments[K:, K:], known)
+        if not K:
+            return np.empty((n_dates, 0)), float(gain)
+        rest = target[:K] - np.einsum("kmt,mt->kt", moments[:K, K:], known)
+        factors = solve_many(moments[:K, :K], rest)
+        gain += np.einsum("kt,kt->", factors, rest)
+        return factors.T, float(gain)
+
+    def _loadings(self, factors: FloatArray, cross: FloatArray) -> FloatArray:
+        """Return the loadings of given factors."""
+        factors = np.hstack([factors, self.observed])
+        L, K = self.n_columns, factors.shape[1]
+        first, second = self.factor_pairs
+        sums = self.packed @ (factors[:, first] * factors[:, second])
+        blocks = np.empty((len(sums), K, K))
+        blocks[:, first, second] = sums
+        blocks[:, second, first] = sums
+        full = np.empty((L, L, K, K))
+        full[self.rows, self.columns] = blocks
+        full[self.columns, self.rows] = blocks
+        matrix = full.transpose(0, 2, 1, 3).reshape(L * K, L * K)
+        target = (cross.T @ factors).ravel()
+        return solve_symmetric(matrix, target).reshape(L, K)
+
+    def _identified(
+        self, gamma: FloatArray, factors: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Rotate to orthogonal factors in falling order, with means that are not negative."""
+        K = self.n_latent
+        if K:
+            _, _, Vt = np.linalg.svd(factors, full_matrices=len(factors) < K)
+            rotation = Vt.T * np.where((factors @ Vt.T).mean(axis=0) < 0, -1.0, 1.0)
+            factors = factors @ rotation
+            gamma = np.hstack([gamma[:, :K] @ rotation, gamma[:, K:]])
+        if self.span is not None:
+            gamma = self.span @ gamma
+        gamma = gamma * self.units
+        return gamma[:, :K], gamma[:, K:], self.scale * factors
+
+
+def _size(mean_squares: Any) -> Any:
+    """Return root mean squares, 1 where they are zero."""
+    root = np.sqrt(mean_squares)
+    return np.where(root > 0, root, 1.0)
+
+
+def dependent_columns(gram: FloatArray) -> IntArray:
+    """Return the columns that are zero or made up of columns before them.
+
+    Parameters
+    ----------
+    gram : ndarray of shape (n_features, n_features)
+        Sums of products of columns.
+
+    Returns
+    -------
+    ndarray of int
+        Their positions.
+    """
+    scaled, _ = _correlations(gram)
+    kept: list[int] = []
+    factor = np.zeros((0, 0))
+    for j in range(len(scaled)):
+        row = linalg.solve_triangular(factor, scaled[kept, j], lower=True) if kept else np.zeros(0)
+        own = scaled[j, j] - row @ row
+        if own > DEPENDENT:
+            factor = np.block([[factor, np.zeros((len(kept), 1))], [row, np.sqrt(own)]])
+            kept.append(j)
+    return np.setdiff1d(np.arange(len(scaled)), kept)
+
+
+def independent_span(gram: FloatArray) -> FloatArray | None:
+    """Return an orthonormal basis of the loadings that rows can tell apart.
+
+    Parameters
+    ----------
+    gram : ndarray of shape (n_features, n_features)
+        Sums of products of columns.
+
+    Returns
+    -------
+    ndarray of shape (n_features, rank) or None
+        None if the columns are independent.
+    """
+    scaled, size = _correlations(gram)
+    values, vectors = linalg.eigh(scaled)
+    null = values <= DEPENDENT * max(values[-1], 1.0)
+    if not null.any():
+        return None
+    # What changes no row, in the units of the columns; loadings of least norm are
+    # orthogonal to it.
+    unseen = vectors[:, null] / size[:, None]
+    basis = np.linalg.qr(unseen / np.linalg.norm(unseen, axis=0), mode="complete")[0]
+    span: FloatArray = basis[:, int(null.sum()) :]
+    return span
+
+
+def _correlations(gram: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the products of columns of unit length, zeros for a column of zeros."""
+    size = np.sqrt(np.diag(gram))
+    nonzero = size > np.finfo(float).tiny
+    size = np.where(nonzero, size, 1.0)
+    scaled = gram / np.outer(size, size)
+    scaled[~nonzero] = 0.0
+    scaled[:, ~nonzero] = 0.0
+    return scaled, size
+
+
+def row_products(X: FloatArray, gamma: FloatArray) -> FloatArray:
+    """Return rows times loadings, in float64 without a copy of the rows in it.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+        Characteristics, float32 or float64.
+    gamma : ndarray of shape (n_features, n_columns)
+        Loadings.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_columns)
+    """
+    if X.dtype == np.float64:
+        return X @ gamma
+    out = np.empty((len(X), gamma.shape[1]))
+    for start in range(0, len(X), _BLOCK_ROWS):
+        rows = slice(start, start + _BLOCK_ROWS)
+        out[rows] = X[rows].astype(np.float64) @ gamma
+    return out
+
+
+def factors_of_betas(
+    betas: FloatArray, returns: FloatArray, X: FloatArray, starts: IntArray, ridge: float
+) -> tuple[FloatArray, FloatArray]:
+    """Return the factors of each date as a fit has them, and the leverage of each row.
+
+    Parameters
+    ----------
+    betas : ndarray of shape (n_rows, n_latent)
+        Betas, sorted by date.
+    returns : ndarray of shape (n_rows,)
+        What they are to explain; ``NaN`` where missing.
+    X : ndarray of shape (n_rows, n_features)
+        Characteristics.
+    starts : ndarray of shape (n_dates + 1,)
+        Where each date begins.
+    ridge : float
+        As in the fit, a share of the mean diagonal of :math:`Z_t' Z_t`.
+
+    Returns
+    -------
+    factors : ndarray of shape (n_dates, n_latent)
+        Factor returns.
+    leverage : ndarray of shape (n_rows,)
+        The derivative of each fit with respect to its own return.
+    """
+    if not ridge:
+        return section_least_squares(betas, returns, starts)
+    # The penalty is that of rows with one beta each and a return of zero.
+    n_dates, K = len(starts) - 1, betas.shape[1]
+    seen = (~np.isnan(returns)).astype(np.float64)
+    squares = np.einsum("nl,nl->n", X, X, dtype=np.float64) * seen
+    size = np.array([squares[i:j].sum() for i, j in itertools.pairwise(starts)]) / X.shape[1]
+    places = np.arange(len(betas)) + K * np.repeat(np.arange(n_dates), np.diff(starts))
+    extended = np.zeros((len(betas) + K * n_dates, K))
+    target = np.zeros(len(extended))
+    extended[places], target[places] = betas, returns
+    ends = starts + K * np.arange(n_dates + 1)
+    for k in range(K):
+        extended[ends[1:] - K + k, k] = np.sqrt(ridge * size)
+    factors, leverage = section_least_squares(extended, target, ends)
+    return factors, leverage[places]
