@@ -16,6 +16,14 @@ can test::
                                └─ regressions on factors          (linear_model)
                                     └─ tests and their verdicts   (inference)
 
+    characteristics and returns, a row a date and asset           (panel)
+      └─ ranked against the other assets of the date              (preprocessing)
+           └─ betas, factors, expected returns, risk              (factor_models)
+                ├─ whole dates held out, refits on a schedule     (model_selection)
+                ├─ total and predictive R², Sharpe ratios         (metrics)
+                ├─ importance, attribution, scorecard             (inspection)
+                └─ long-short and tangency portfolios             (portfolios)
+
 Every estimator clones, pickles, tunes in ``GridSearchCV`` and composes in ``Pipeline``.
 Importing :mod:`skfactor` is cheap: torch, statsmodels and matplotlib are imported by the
 parts that need them, when they need them.
