@@ -112,12 +112,18 @@ EmbeddingDisplay.from_estimator(pipeline, features, names=profile.names)
 # %%
 
 scaled = pipeline["scale"].transform(pipeline["impute"].transform(features))
-SilhouetteDisplay.from_labels(scaled, labels, names=profile.names)
+SilhouetteDisplay.from_labels(scaled, labels, space="standardised features", names=profile.names)
 
 # %%
+# Raw fundamentals span orders of magnitude, so the scale is logarithmic away from zero.
 
 ClusterBoxPlotDisplay.from_labels(
-    features, labels, features=profile.separating_features()[:6], names=profile.names
+    features,
+    labels,
+    features=profile.separating_features()[:6],
+    names=profile.names,
+    scale="symlog",
+    n_columns=3,
 )
 
 # %%

@@ -14,6 +14,7 @@ DEPENDENT = 1e-10
 
 # Steps that an extrapolation looks back on; more of them were measured to be less stable.
 _MEMORY = 5
+_FIRST_STRIDE = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +70,9 @@ def alternate(
     """Repeat steps until loadings stand still.
 
     An extrapolation from the last steps (Anderson's acceleration) is tried after each; where
-    it has not lowered what is lost, the plain step is taken instead.
+    it has not lowered what is lost, the plain step is taken instead. Since that happens near a
+    saddle, towards which it leads back, strides along the last step are tried next, each twice
+    as long as the one before until one does not help.
 
     Parameters
     ----------
@@ -94,21 +97,29 @@ def alternate(
     """
     here, plain, lost = start, start, np.inf
     history: list[tuple[FloatArray, FloatArray]] = []
-    n_iter, converged, interrupted = 0, False, False
+    n_iter, stride, converged, interrupted = 0, 0.0, False, False
     try:
         while n_iter < max_iter and not converged:
             taken = step(here)
-            if taken.lost > lost and here is not plain:
-                here, history = plain, []
-                taken = step(here)
+            if here is not plain:
+                if taken.lost > lost:
+                    stride = 0.0 if stride else _FIRST_STRIDE
+                    here, history = plain, []
+                    taken = step(here)
+                else:
+                    stride *= 2.0
             lost, plain = taken.lost, taken.after
             n_iter += 1
             converged = taken.change <= tol
             if report is not None:
                 report(n_iter, taken.change)
             history = [*history[-_MEMORY:], (here, plain)]
-            here = plain
-            if not converged and len(history) > 1:
+            before, here = here, plain
+            if converged:
+                break
+            if stride:
+                here = identify(plain + stride * (plain - before), plain)
+            elif len(history) > 1:
                 here = identify(_extrapolate(history), plain)
     except KeyboardInterrupt:
         interrupted = True

@@ -55,6 +55,11 @@ def take_rows(frame: Any, rows: IntArray) -> Any:
     return frame[rows] if is_polars(frame) else frame.iloc[rows]
 
 
+def take_or_missing(column: pd.Series, at: np.ndarray) -> Any:
+    """Return the values of a column at some positions, missing for -1."""
+    return pd.Series(column.array).reindex(at).array
+
+
 def shown(items: Sequence[str], first: int = 5) -> str:
     """Return the first few of a list in words, with how many more there are."""
     rest = len(items) - first

@@ -15,7 +15,12 @@ from skfactor.panel._index import (
     refuse_duplicates,
     show_date,
 )
-from skfactor.preprocessing._frames import check_frame, column_or_index, is_polars
+from skfactor.preprocessing._frames import (
+    check_frame,
+    column_or_index,
+    is_polars,
+    take_or_missing,
+)
 
 
 def latest_values(
@@ -198,8 +203,5 @@ def _gather(history: Any, rows: dict[Any, IntArray], firms: pd.Index) -> Any:
             for name, at in rows.items()
         ]
         return pl.DataFrame([pl.Series(firms.name, firms.to_list()), *columns])
-    taken = {
-        name: pd.api.extensions.take(history[name].array, at, allow_fill=True)
-        for name, at in rows.items()
-    }
+    taken = {name: take_or_missing(history[name], at) for name, at in rows.items()}
     return pd.DataFrame(taken, index=firms, columns=list(rows))

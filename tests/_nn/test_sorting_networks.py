@@ -145,7 +145,9 @@ def test_weights_have_the_right_gradients(weighting):
 
 def test_gradient_of_ranks_is_about_that_of_smooth_ranks():
     layout = Layout((20_000,), torch.device("cpu"))
-    score = torch.randn(1, 20_000, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    score = torch.randn(
+        1, 20_000, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+    )
     moved = _Rank.apply(score + 0.02 * score**2, layout) - _Rank.apply(score, layout)
     score.requires_grad_()
     _Rank.apply(score, layout).sum().backward()

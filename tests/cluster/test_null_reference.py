@@ -256,7 +256,7 @@ def test_the_size_is_close_to_the_level_over_many_clouds(kind, k):
 
 
 def test_a_pipeline_over_a_frame_with_missing_values_is_compared_in_a_named_space():
-    frame = pd.DataFrame(GROUPS, columns=["cap", "eps", "per", "roe"])
+    frame = pd.DataFrame(GROUPS.copy(), columns=["cap", "eps", "per", "roe"])
     frame.iloc[::9, 1] = np.nan
     select = FunctionTransformer(lambda Z: Z[["cap", "eps", "roe"]])
     pipeline = make_pipeline(select, SimpleImputer(), StandardScaler(), PCA(2), KMEANS)

@@ -142,7 +142,7 @@ def test_constant_rows_survive_the_way_back():
 
 
 def test_missing_prices_are_an_error_that_names_the_row(prices):
-    frame = pd.DataFrame(prices, index=list("ABCDEFG"))
+    frame = pd.DataFrame(prices.copy(), index=list("ABCDEFG"))
     frame.iloc[2, 4] = frame.iloc[5, 10] = frame.iloc[5, 11] = np.nan
     message = (
         r"Input X contains NaN: in the window of 12 days prices may be missing for at most "
@@ -183,7 +183,8 @@ def test_a_missing_return_is_a_return_of_zero(returns):
 
 @pytest.mark.parametrize(("kind", "value", "lowest"), [("prices", 0.0, 0), ("returns", -1.0, -1)])
 def test_logarithms_need_positive_prices(prices, returns, kind, value, lowest):
-    frame = pd.DataFrame(prices if kind == "prices" else returns, index=list("ABCDEFG"))
+    values = prices if kind == "prices" else returns
+    frame = pd.DataFrame(values.copy(), index=list("ABCDEFG"))
     frame.iloc[4, 3] = value
     message = f"Under `log=True` {kind} must be above {lowest}; got other values in row 'E'"
     with pytest.raises(ValueError, match=message):
