@@ -31,7 +31,8 @@ class FactorHistory:
     Parameters
     ----------
     dates : pandas.Index of shape (n_dates,) or None
-        Their dates in rising order; None for one undated cross-section.
+        Their dates in rising order; None for one undated cross-section. A date without any
+        return to estimate them from is left out.
     values : ndarray of shape (n_members, n_dates, n_factors)
         The factor returns.
     """
@@ -260,11 +261,11 @@ class FactorModel(TransformerMixin, RegressorMixin, BaseEstimator, ABC):
                 "Give X or y a (date, asset) index, or pass `dates=`."
             )
         self._check_kind(panel.dates)
-        new = np.flatnonzero(~panel.dates.isin(known))
-        values = [factors[new] for _, factors, _ in self._all_factors(panel)]
+        values, estimated = self._member_returns(panel)
+        new = ~panel.dates.isin(known) & estimated
         merged = known.append(panel.dates[new])
         order = np.argsort(merged, kind="stable")
-        together = np.concatenate([self._history.values, np.stack(values)], axis=1)
+        together = np.concatenate([self._history.values, values[:, new]], axis=1)
         self._remember(FactorHistory(merged[order], together[:, order]))
         return self
 
@@ -287,11 +288,14 @@ class FactorModel(TransformerMixin, RegressorMixin, BaseEstimator, ABC):
         Returns
         -------
         DataFrame of shape (n_dates, n_factors)
-            Factor returns as decimals a period, averaged over aligned members.
+            Factor returns as decimals a period, averaged over aligned members; ``NaN`` on a
+            date without any return to estimate them from.
         """
         panel = self._read(X, dates, assets, y)
-        values = np.mean([factors for _, factors, _ in self._all_factors(panel)], axis=0)
-        return self._dated(values, panel.dates)
+        values, estimated = self._member_returns(panel)
+        mean = values.mean(axis=0)
+        mean[~estimated] = np.nan
+        return self._dated(mean, panel.dates)
 
     def reconstruct(
         self,
@@ -496,6 +500,16 @@ class FactorModel(TransformerMixin, RegressorMixin, BaseEstimator, ABC):
                 factors = np.linalg.solve(self._bases[member], factors.T).T
             yield betas, factors, leverage
 
+    def _member_returns(self, panel: Panel) -> tuple[FloatArray, np.ndarray]:
+        """Return the members' factor returns, and which dates had returns to estimate them."""
+        values, own = [], False
+        for _, factors, leverage in self._all_factors(panel):
+            values.append(factors)
+            own = own or leverage is not None
+        return np.stack(values), dates_with_returns(panel) if own else np.ones(
+            panel.n_dates, dtype=bool
+        )
+
     def _fits(self, panel: Panel, leave_one_out: bool) -> FloatArray:
         """Average the members' fits, each without its own return if asked."""
         total = np.zeros(panel.n_rows)
@@ -508,15 +522,16 @@ class FactorModel(TransformerMixin, RegressorMixin, BaseEstimator, ABC):
 
     def _learn_members(self, panel: Panel) -> None:
         """Bring members to one rotation, and store factor returns and specific variance."""
-        rows = np.unique(
-            np.linspace(0, panel.n_rows - 1, min(panel.n_rows, _ALIGNMENT_ROWS)).astype(np.intp)
-        )
+        n_rows = min(panel.n_rows, _ALIGNMENT_ROWS)
+        rows = np.linspace(0, panel.n_rows - 1, n_rows).astype(np.intp)
         fit, own = np.zeros(panel.n_rows), np.zeros(panel.n_rows)
+        estimated = np.ones(panel.n_dates, dtype=bool)
         history, samples = [], []
         for betas, factors, leverage in self._all_factors(panel):
             fit += np.einsum("nk,nk->n", betas, factors[panel.date_codes]) / self._n_members
             if leverage is not None:
                 own += leverage / self._n_members
+                estimated = dates_with_returns(panel)
             history.append(factors)
             if self._rotates:
                 samples.append(betas[rows])
@@ -527,7 +542,8 @@ class FactorModel(TransformerMixin, RegressorMixin, BaseEstimator, ABC):
         self._specific = SpecificVariance.of_residuals(
             panel.returns - fit, 1.0 - own, panel.asset_codes, panel.assets
         )
-        self._remember(FactorHistory(panel.dates, values))
+        dates = None if panel.dates is None else panel.dates[estimated]
+        self._remember(FactorHistory(dates, values[:, estimated]))
 
     def _common_bases(self, betas: FloatArray, factors: FloatArray) -> FloatArray:
         """Return the change of basis of each member that identifies and aligns it."""
@@ -610,6 +626,13 @@ class EnsembleFactorModel(FactorModel):
         if has_panel_index(X):
             return pd.DataFrame(spread, index=X.index, columns=self.factor_names_)
         return spread
+
+
+def dates_with_returns(panel: Panel) -> np.ndarray:
+    """Return which dates have a return, without which a factor's would be a mere zero."""
+    seen = np.concatenate([[0], np.cumsum(~np.isnan(panel.returns))])
+    dates: np.ndarray = np.diff(seen[panel.starts]) > 0
+    return dates
 
 
 def without_own_return(fit: FloatArray, returns: FloatArray, leverage: FloatArray) -> FloatArray:

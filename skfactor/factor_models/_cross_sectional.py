@@ -12,8 +12,8 @@ from skfactor._kernels._sections import section_least_squares
 from skfactor._typing import ArrayLike, FloatArray, IntArray
 from skfactor._validation import Interval, column_label, fit_method, join
 from skfactor.factor_models._base import FactorModel
-from skfactor.factor_models._ipca_core import dependent_columns
 from skfactor.factor_models._premia import as_forecast
+from skfactor.factor_models._rank import dependent_columns
 from skfactor.panel._index import stacklevel_of_user
 from skfactor.panel._panel import Panel, validate_panel
 

@@ -11,13 +11,20 @@ from sklearn.exceptions import ConvergenceWarning
 from skfactor._kernels._moments import moments_by_date
 from skfactor._typing import ArrayLike, FloatArray
 from skfactor._validation import Interval, column_label, join
-from skfactor.factor_models._base import FactorModel, observed_factors, without_own_return
+from skfactor.factor_models._base import (
+    FactorHistory,
+    FactorModel,
+    dates_with_returns,
+    observed_factors,
+    without_own_return,
+)
 from skfactor.factor_models._ipca_core import (
     AlternatingLeastSquares,
-    dependent_columns,
     factors_of_betas,
+    fits_by_date,
     row_products,
 )
+from skfactor.factor_models._rank import dependent_columns
 from skfactor.factor_models._risk import SpecificVariance
 from skfactor.panel._index import stacklevel_of_user
 from skfactor.panel._panel import Panel
@@ -207,6 +214,21 @@ class InstrumentedPCA(FactorModel):
         self.alpha_ = found.observed[:, -1] if self.intercept else np.zeros(len(found.latent))
         self.n_iter_ = found.n_iter
         self._observed_names = names
+        self.factor_names_ = self._names()
+        known = np.hstack([found.factors, observed[:, :n_observed]])
+        estimated = dates_with_returns(panel) | (self.n_factors == 0)
+        dates = None if panel.dates is None else panel.dates[estimated]
+        self._remember(FactorHistory(dates, known[None, estimated]))
+        fit, leverage = fits_by_date(
+            panel.X,
+            np.hstack([found.latent, found.observed]),
+            np.hstack([found.factors, observed]),
+            problem.roots_of(found.latent),
+            panel.starts,
+        )
+        self._specific = SpecificVariance.of_residuals(
+            panel.returns - fit, 1.0 - leverage, panel.asset_codes, panel.assets
+        )
         return found.interrupted
 
     def _member_betas(self, panel: Panel, member: int) -> FloatArray:
@@ -289,22 +311,15 @@ class InstrumentedPCA(FactorModel):
         return row_products(panel.X, self.alpha_[:, None])[:, 0]
 
     def _fits(self, panel: Panel, leave_one_out: bool) -> FloatArray:
-        fit, leverage = self._plain_fits(panel)
-        return without_own_return(fit, panel.returns, leverage) if leave_one_out else fit
-
-    def _plain_fits(self, panel: Panel) -> tuple[FloatArray, FloatArray]:
         betas = self._member_betas(panel, 0)
         factors, leverage = self._member_factors(panel, betas, 0)
         fit = self._alphas(panel) + np.einsum("nk,nk->n", betas, factors[panel.date_codes])
-        return fit, np.zeros(panel.n_rows) if leverage is None else leverage
+        if leave_one_out and leverage is not None:
+            return without_own_return(fit, panel.returns, leverage)
+        return fit
 
     def _learn_members(self, panel: Panel) -> None:
-        super()._learn_members(panel)
-        if self._has_alphas:  # which are no part of the residuals
-            fit, leverage = self._plain_fits(panel)
-            self._specific = SpecificVariance.of_residuals(
-                panel.returns - fit, 1.0 - leverage, panel.asset_codes, panel.assets
-            )
+        """Do nothing: alternating least squares has found factor returns already."""
 
     def _check_sizes(self, panel: Panel, n_observed: int) -> None:
         n_features = panel.X.shape[1]

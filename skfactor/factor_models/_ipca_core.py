@@ -21,6 +21,7 @@ from skfactor.factor_models._alternating import (
     solve_many,
     solve_symmetric,
 )
+from skfactor.factor_models._rank import independent_span
 
 _BLOCK_ROWS = 2**14
 
@@ -100,6 +101,11 @@ class AlternatingLeastSquares:
             self.packed[self.rows == self.columns] += ridge * mean
         self.mean_gram = total / max(self.counts.sum(), 1.0)
         self.factor_pairs = pack_index(n_latent + observed.shape[1])
+        # Where each element of the equations for all loadings stands among sums of triangles.
+        pairs = _triangle_places(self.n_factors)
+        blocks = len(self.factor_pairs[0]) * _triangle_places(self.n_columns)
+        together = blocks[:, None, :, None] + pairs[None, :, None, :]
+        self.places = together.reshape((self.n_columns * self.n_factors,) * 2)
 
     @property
     def n_factors(self) -> int:
@@ -165,6 +171,37 @@ class AlternatingLeastSquares:
         """Return the latent factors of given loadings on latent and observed factors."""
         return self.scale * self._factors(self._inside(loadings), self.cross)[0]
 
+    def roots_of(self, latent: FloatArray) -> FloatArray:
+        """Return ``R`` of each date with ``R R'`` the inverse of the second moment of its betas.
+
+        Parameters
+        ----------
+        latent : ndarray of shape (n_features, n_latent)
+            Loadings on latent factors.
+
+        Returns
+        -------
+        ndarray of shape (n_dates, n_latent, n_latent)
+            Of the pseudo-inverse where there are fewer assets than factors.
+        """
+        if self.span is not None:
+            latent = self.span.T @ latent
+        first, second = pack_index(latent.shape[1])
+        gram = unpack(self._products(latent, first, second).T @ self.packed, latent.shape[1])
+        values, vectors = np.linalg.eigh(gram.transpose(2, 0, 1))
+        seen = values > 1e-12 * np.maximum(values[:, -1:], 0.0)
+        size = np.sqrt(np.divide(1.0, values, out=np.zeros_like(values), where=seen))
+        roots: FloatArray = vectors * size[:, None]
+        return roots
+
+    def _products(self, gamma: FloatArray, first: IntArray, second: IntArray) -> FloatArray:
+        """Return what turns the triangles of all dates into those of betas' second moments."""
+        lower, upper = gamma[self.rows], gamma[self.columns]
+        mirrored = np.where((self.rows == self.columns)[:, None], 0.0, upper)
+        products: FloatArray = lower[:, first] * upper[:, second]
+        products += mirrored[:, first] * lower[:, second]
+        return products
+
     def _inside(self, loadings: FloatArray) -> FloatArray:
         """Return loadings on the basis and in the units of the inside."""
         return (loadings if self.span is None else self.span.T @ loadings) / self.units
@@ -212,10 +249,7 @@ class AlternatingLeastSquares:
         """Return the latent factors of given loadings, and the sum of squares they explain."""
         K, n_dates = self.n_latent, len(cross)
         first, second = self.factor_pairs
-        products = gamma[self.rows][:, first] * gamma[self.columns][:, second]
-        mirrored = gamma[self.columns][:, first] * gamma[self.rows][:, second]
-        products += np.where((self.rows == self.columns)[:, None], 0.0, mirrored)
-        moments = unpack(products.T @ self.packed, self.n_factors)
+        moments = unpack(self._products(gamma, first, second).T @ self.packed, self.n_factors)
         target = (cross @ gamma).T
         known = self.observed.T
         gain = 2.0 * np.einsum("mt,mt->", target[K:], known)
@@ -233,13 +267,7 @@ class AlternatingLeastSquares:
         L, K = self.n_columns, factors.shape[1]
         first, second = self.factor_pairs
         sums = self.packed @ (factors[:, first] * factors[:, second])
-        blocks = np.empty((len(sums), K, K))
-        blocks[:, first, second] = sums
-        blocks[:, second, first] = sums
-        full = np.empty((L, L, K, K))
-        full[self.rows, self.columns] = blocks
-        full[self.columns, self.rows] = blocks
-        matrix = full.transpose(0, 2, 1, 3).reshape(L * K, L * K)
+        matrix = sums.ravel().take(self.places)
         target = (cross.T @ factors).ravel()
         return solve_symmetric(matrix, target).reshape(L, K)
 
@@ -265,66 +293,12 @@ def _size(mean_squares: Any) -> Any:
     return np.where(root > 0, root, 1.0)
 
 
-def dependent_columns(gram: FloatArray) -> IntArray:
-    """Return the columns that are zero or made up of columns before them.
-
-    Parameters
-    ----------
-    gram : ndarray of shape (n_features, n_features)
-        Sums of products of columns.
-
-    Returns
-    -------
-    ndarray of int
-        Their positions.
-    """
-    scaled, _ = _correlations(gram)
-    kept: list[int] = []
-    factor = np.zeros((0, 0))
-    for j in range(len(scaled)):
-        row = linalg.solve_triangular(factor, scaled[kept, j], lower=True) if kept else np.zeros(0)
-        own = scaled[j, j] - row @ row
-        if own > DEPENDENT:
-            factor = np.block([[factor, np.zeros((len(kept), 1))], [row, np.sqrt(own)]])
-            kept.append(j)
-    return np.setdiff1d(np.arange(len(scaled)), kept)
-
-
-def independent_span(gram: FloatArray) -> FloatArray | None:
-    """Return an orthonormal basis of the loadings that rows can tell apart.
-
-    Parameters
-    ----------
-    gram : ndarray of shape (n_features, n_features)
-        Sums of products of columns.
-
-    Returns
-    -------
-    ndarray of shape (n_features, rank) or None
-        None if the columns are independent.
-    """
-    scaled, size = _correlations(gram)
-    values, vectors = linalg.eigh(scaled)
-    null = values <= DEPENDENT * max(values[-1], 1.0)
-    if not null.any():
-        return None
-    # What changes no row, in the units of the columns; loadings of least norm are
-    # orthogonal to it.
-    unseen = vectors[:, null] / size[:, None]
-    basis = np.linalg.qr(unseen / np.linalg.norm(unseen, axis=0), mode="complete")[0]
-    span: FloatArray = basis[:, int(null.sum()) :]
-    return span
-
-
-def _correlations(gram: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the products of columns of unit length, zeros for a column of zeros."""
-    size = np.sqrt(np.diag(gram))
-    nonzero = size > np.finfo(float).tiny
-    size = np.where(nonzero, size, 1.0)
-    scaled = gram / np.outer(size, size)
-    scaled[~nonzero] = 0.0
-    scaled[:, ~nonzero] = 0.0
-    return scaled, size
+def _triangle_places(p: int) -> IntArray:
+    """Return where each element of a symmetric matrix stands in its lower triangle."""
+    rows, columns = pack_index(p)
+    places = np.empty((p, p), dtype=np.intp)
+    places[rows, columns] = places[columns, rows] = np.arange(len(rows))
+    return places
 
 
 def row_products(X: FloatArray, gamma: FloatArray) -> FloatArray:
@@ -348,6 +322,39 @@ def row_products(X: FloatArray, gamma: FloatArray) -> FloatArray:
         rows = slice(start, start + _BLOCK_ROWS)
         out[rows] = X[rows].astype(np.float64) @ gamma
     return out
+
+
+def fits_by_date(
+    X: FloatArray, gamma: FloatArray, factors: FloatArray, roots: FloatArray, starts: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the fit of each row, and its leverage, in one pass over the rows.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+        Characteristics, sorted by date.
+    gamma : ndarray of shape (n_features, n_factors)
+        Loadings, latent ones first.
+    factors : ndarray of shape (n_dates, n_factors)
+        What they are multiplied with.
+    roots : ndarray of shape (n_dates, n_latent, n_latent)
+        As :meth:`AlternatingLeastSquares.roots_of` returns them.
+    starts : ndarray of shape (n_dates + 1,)
+        Where each date begins.
+
+    Returns
+    -------
+    fit, leverage : ndarray of shape (n_rows,)
+        Leverage is that of the latent factors' regression.
+    """
+    fit, leverage = np.empty(len(X)), np.empty(len(X))
+    K = roots.shape[1]
+    for t, (start, stop) in enumerate(itertools.pairwise(starts)):
+        betas = X[start:stop].astype(np.float64, copy=False) @ gamma
+        fit[start:stop] = betas @ factors[t]
+        scores = betas[:, :K] @ roots[t]
+        leverage[start:stop] = np.einsum("nk,nk->n", scores, scores)
+    return fit, leverage
 
 
 def factors_of_betas(

@@ -4,6 +4,8 @@ from ._clusters import cluster_portfolios
 from ._definitions import leverage, liquidity, operational_efficiency
 from ._efficient import EfficientPortfolio, minimum_variance_portfolio, tangency_portfolio
 from ._fundamental import fundamental_factors
+from ._fundamental_characteristics import fundamental_characteristics
+from ._hedging import HedgingEffectiveness, hedging_effectiveness
 from ._long_short import QuantileLongShort, quantile_long_short
 from ._result import SortedPortfolios
 from ._sort import PortfolioSort
@@ -16,6 +18,7 @@ __all__ = [
     "PortfolioSort",
     "SortedPortfolios",
     "fundamental_factors",
+    "fundamental_characteristics",
     "cluster_portfolios",
     "ClusterPortfolios",
     "quantile_long_short",
@@ -23,4 +26,6 @@ __all__ = [
     "tangency_portfolio",
     "minimum_variance_portfolio",
     "EfficientPortfolio",
+    "hedging_effectiveness",
+    "HedgingEffectiveness",
 ]

@@ -4,6 +4,8 @@ from ._imputer import PanelImputer
 from ._latest import latest_values
 from ._log_standardizer import LogStandardizer
 from ._merge import MergeReport, merge_tables
+from ._monthly_returns import monthly_returns
+from ._price_characteristics import price_characteristics
 from ._price_features import PriceFeatures
 from ._universe import liquid_universe
 from ._windows import rolling_windows
@@ -13,6 +15,8 @@ __all__ = [
     "MergeReport",
     "latest_values",
     "PriceFeatures",
+    "monthly_returns",
+    "price_characteristics",
     "rolling_windows",
     "CumulativeReturns",
     "liquid_universe",

@@ -225,6 +225,16 @@ def test_a_fit_takes_missing_returns(model, long_panel):
     assert np.isfinite(model.score(X, gappy))
 
 
+def test_a_date_without_any_return_says_nothing_of_premia(model, long_panel):
+    X, y = long_panel
+    first = X.index[0][0]
+    gone = y.where(y.index.get_level_values("date") != first)
+    factors = model.fit(X, gone).factor_returns_
+    assert first not in factors.index
+    np.testing.assert_allclose(model.risk_premia_, factors.mean())
+    assert np.isnan(model.factor_returns(X, gone).loc[first]).all()
+
+
 def test_fits_are_betas_times_factor_returns(model, long_panel):
     X, y = long_panel
     model.fit(X, y)
