@@ -465,13 +465,13 @@ class DeepCharacteristicFactorModel(EnsembleFactorModel):
         A portfolio without one of its assets holds the others as before, so that nothing is
         divided by what is left of the leverage.
         """
-        fits = super()._fits(panel, leave_one_out=False)
-        if not leave_one_out or not self.n_factors:
-            return fits
-        own = np.zeros(panel.n_rows)
-        for _, _, leverage in self._all_factors(panel):
-            own += leverage / self._n_members
-        return fits - own * np.where(np.isnan(panel.returns), 0.0, panel.returns)
+        seen = np.where(np.isnan(panel.returns), 0.0, panel.returns)
+        total = np.zeros(panel.n_rows)
+        for betas, factors, leverage in self._all_factors(panel):
+            total += np.einsum("nk,nk->n", betas, factors[panel.date_codes])
+            if leave_one_out and leverage is not None:
+                total -= leverage * seen
+        return total / self._n_members
 
     def _common_bases(self, betas: FloatArray, factors: FloatArray) -> FloatArray:
         """Turn members to the best one; fix order and signs of the deep factors."""

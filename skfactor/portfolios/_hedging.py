@@ -24,7 +24,7 @@ class HedgingEffectiveness:
         ``gain``, what the factors leave less.
     hedged : DataFrame of shape (n_dates, n_portfolios)
         Returns hedged with the factors; ``NaN`` where the hedge was not known yet.
-    hedged_by_benchmark : DataFrame of shape (n_dates, n_portfolios) or None
+    hedged_by_benchmark : DataFrame of shape (n_dates, n_portfolios) or None, default=None
         Returns hedged with the benchmark alone.
 
     See Also

@@ -74,28 +74,28 @@ def price_characteristics(
     -----
     With month-end prices :math:`p`, and :math:`m = t - 1` the last month known:
 
-    ==========================  ==========================================================
-    ``reversal_1m``             :math:`p_m / p_{m-1} - 1`, short-term reversal
-    ``momentum_6m``             :math:`p_{m-1} / p_{m-6} - 1`
-    ``momentum_12m``            :math:`p_{m-1} / p_{m-12} - 1`
-    ``momentum_change``         ``momentum_6m`` less its value six months before
-    ``reversal_36m``            :math:`p_{m-12} / p_{m-36} - 1`, long-term reversal
-    ``seasonality``             return of the month of the year that t is, a year before
-    ``high_12m``                :math:`p_m` over the highest daily price of 12 months
-    ``volatility``              standard deviation of the daily returns of the month
-    ``max_return``              highest daily return of the month
-    ``skewness``                skewness of the daily returns of three months
-    ``beta``                    slope on the market, daily returns of 12 months
-    ``beta_squared``            its square
+    ============================  ==========================================================
+    ``reversal_1m``               :math:`p_m / p_{m-1} - 1`, short-term reversal
+    ``momentum_6m``               :math:`p_{m-1} / p_{m-6} - 1`
+    ``momentum_12m``              :math:`p_{m-1} / p_{m-12} - 1`
+    ``momentum_change``           ``momentum_6m`` less its value six months before
+    ``reversal_36m``              :math:`p_{m-12} / p_{m-36} - 1`, long-term reversal
+    ``seasonality``               return of the month of the year that t is, a year before
+    ``high_12m``                  :math:`p_m` over the highest daily price of 12 months
+    ``volatility``                standard deviation of the daily returns of the month
+    ``max_return``                highest daily return of the month
+    ``skewness``                  skewness of the daily returns of three months
+    ``beta``                      slope on the market, daily returns of 12 months
+    ``beta_squared``              its square
     ``idiosyncratic_volatility``  standard deviation of what that regression leaves
-    ``dollar_volume``           log of the mean daily value traded in the month
+    ``dollar_volume``             log of the mean daily value traded in the month
     ``dollar_volume_volatility``  standard deviation of the log of one plus that value
-    ``illiquidity``             mean of absolute return over value traded in millions
-                                (Amihud), in the month
-    ``zero_trading``            share of days of the month without trade
-    ``turnover``                mean of shares traded over shares outstanding, in the month
-    ``size``                    log of price times shares outstanding at the end of the month
-    ==========================  ==========================================================
+    ``illiquidity``               mean of absolute return over value traded in millions
+                                  (Amihud), in the month
+    ``zero_trading``              share of days of the month without trade
+    ``turnover``                  mean of shares traded over shares outstanding, in the month
+    ``size``                      log of price times shares outstanding at the end of the month
+    ============================  ==========================================================
 
     Daily returns span one day of the table and no gap. Adjusted prices times unadjusted
     shares would not be the size of a company: adjust both, or neither.

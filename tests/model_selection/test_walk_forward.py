@@ -310,7 +310,8 @@ def test_assets_may_be_unknown_for_a_model_but_not_for_a_pipeline(panel, walk):
 def test_index_of_y_serves_where_X_has_none(panel, walk):
     X, y = panel
     again = WalkForward(TurnedModel(), CV, n_quantiles=4).fit(X.to_numpy(), y)
-    pd.testing.assert_series_equal(again.fits_, walk.fits_)
+    # The unit of dates depends on the version of pandas.
+    pd.testing.assert_series_equal(again.fits_, walk.fits_, check_index_type=False)
 
 
 def test_validation_dates_left_out_of_training_still_update_the_premia(panel):
