@@ -44,7 +44,8 @@ class PCAFactorModel(FactorModel):
     max_iter : int, default=1000
         Steps, at most, where the panel has gaps.
     tol : float, default=1e-6
-        The steps stop when betas, whose mean square is 1, change by a root mean square below.
+        The steps stop when the root mean square change of factor returns is below this share
+        of their own root mean square.
     verbose : int, default=0
         1 prints the change of every step.
 
@@ -76,18 +77,28 @@ class PCAFactorModel(FactorModel):
 
     Notes
     -----
-    Over the :math:`n_i` observed returns of each asset, betas minimise
+    In a panel without gaps the betas are the leading eigenvectors of
+    :math:`R'R / T + \gamma \, \bar r \bar r'`, and factor returns are the regressions of the
+    returns of each date on them: of all betas and factor returns these leave the least of
 
     .. math::
 
         \sum_i \left[ \sum_t (r_{i,t} - \beta_i' f_t)^2
         + \gamma \, n_i \Big( \frac{1}{n_i} \sum_t (r_{i,t} - \beta_i' f_t) \Big)^2 \right],
 
-    and factor returns are the regressions of the returns of each date on them. In a panel
-    without gaps the betas are the leading eigenvectors of
-    :math:`R'R / T + \gamma \, \bar r \bar r'`. With gaps the solution is, for
-    :math:`\gamma = 0`, the one of expectation and maximisation, where gaps are filled by the
-    model's own fit; regressions of dates and of assets in turn arrive there sooner.
+    where :math:`n_i` counts the returns of an asset. With gaps, where least squares may end in
+    huge factor returns that serve the assets with the shortest histories alone, it is the
+    likelihood of probabilistic principal components [2]_ that is maximised, by expectation and
+    maximisation over the observed returns: factor returns and the variance of the errors are
+    estimated with betas drawn from :math:`N(0, I)`, and
+
+    .. math::
+
+        \beta_i = (F_i' W_i F_i + \sigma^2 I)^{-1} F_i' W_i r_i,
+        \qquad W_i = I + \frac{\gamma}{n_i} 1 1',
+
+    are then their means given the :math:`n_i` returns of an asset, shrunk the more the fewer
+    these are. Without gaps this is the solution above.
 
     **Identification.** Betas are orthogonal with a mean square of 1 over assets; factors come
     in falling order of their second moments, in which squared means count
@@ -103,6 +114,8 @@ class PCAFactorModel(FactorModel):
     ----------
     .. [1] M. Lettau and M. Pelger, "Estimating latent asset-pricing factors", Journal of
        Econometrics 218, 2020.
+    .. [2] M. E. Tipping and C. M. Bishop, "Probabilistic principal component analysis", Journal
+       of the Royal Statistical Society B 61, 1999.
 
     Examples
     --------

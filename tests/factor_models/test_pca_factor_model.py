@@ -1,14 +1,16 @@
-"""Principal components: eigenvectors without gaps, a slow filling of gaps with them, limits."""
+"""Principal components: eigenvectors without gaps, slow likelihood with them, limits."""
 
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import multivariate_normal
 from sklearn.exceptions import ConvergenceWarning
 
 from skfactor.exceptions import FitInterrupted, MissingDatesWarning
 from skfactor.factor_models import PCAFactorModel, _pca_core
+from skfactor.factor_models._align import procrustes
 from skfactor.factor_models._pca_core import components_with_gaps, principal_components
 
 
@@ -42,14 +44,42 @@ def slow_rp_pca(returns, n_factors, gamma):
     return betas * sign, factors * sign
 
 
-def slow_em(returns, n_factors, n_iter=3000):
-    """Fill gaps by the fit of the components, and take components anew."""
-    gaps = np.isnan(returns)
-    filled = np.where(gaps, 0.0, returns)
-    for _ in range(n_iter):
-        betas, factors = slow_rp_pca(filled, n_factors, 0.0)
-        filled[gaps] = (factors @ betas.T)[gaps]
-    return betas, factors
+def precision(n, gamma):
+    """The precision of the errors of one asset, in units of the noise."""
+    return np.eye(n) + gamma / n
+
+
+def slow_step(returns, factors, noise, gamma):
+    """Expectation and maximisation, one asset at a time and all factor returns at once."""
+    n_factors = factors.shape[1]
+    seen = [np.flatnonzero(~np.isnan(column)) for column in returns.T]
+    system = np.zeros((*factors.shape, *factors.shape))
+    target, left = np.zeros(factors.shape), 0.0
+    for own, column in zip(seen, returns.T, strict=True):
+        F, r, W = factors[own], column[own], precision(len(own), gamma)
+        spread = np.linalg.inv(F.T @ W @ F / noise + np.eye(n_factors))
+        beta = spread @ F.T @ W @ r / noise
+        moment = np.outer(beta, beta) + spread
+        e = r - F @ beta
+        left += e @ W @ e + np.trace(F.T @ W @ F @ spread)
+        for row, t in enumerate(own):
+            for other, s in enumerate(own):
+                system[t, :, s, :] += W[row, other] * moment
+        target[own] += np.outer(W @ r, beta)
+    matrix = system.reshape(factors.size, factors.size)
+    solved = np.linalg.lstsq(matrix, target.ravel(), rcond=None)[0]
+    return solved.reshape(factors.shape), left / sum(map(len, seen))
+
+
+def minus_twice_log_likelihood(returns, factors, noise, gamma):
+    """Of normal returns, an asset at a time, but for a constant."""
+    total = 0.0
+    for column in returns.T:
+        seen = ~np.isnan(column)
+        errors = noise * np.linalg.inv(precision(seen.sum(), gamma))
+        covariance = factors[seen] @ factors[seen].T + errors
+        total -= 2 * multivariate_normal.logpdf(column[seen], cov=covariance)
+    return total
 
 
 @pytest.mark.parametrize("gamma", [0.0, 10.0, -1.0])
@@ -74,45 +104,68 @@ def test_minus_one_is_the_pca_of_the_covariance():
 
 
 @pytest.mark.parametrize("gaps", [0.1, 0.5])
-def test_with_gaps_the_fit_is_that_of_slow_filling(gaps):
-    returns = draw_returns(60, 30, gaps=gaps, noise=0.03)
-    betas, factors = slow_em(returns, 2, 600)
-    found = components_with_gaps(returns, 2, 0.0, max_iter=500, tol=1e-9)
-    assert found.converged
-    np.testing.assert_allclose(found.betas, betas, atol=1e-5)
-    np.testing.assert_allclose(found.factors, factors, atol=1e-6)
-
-
-@pytest.mark.parametrize("gamma", [5.0, -1.0])
-def test_betas_with_gaps_minimise_errors_and_mean_errors(gamma):
-    returns = draw_returns(n_dates=25, n_assets=8, gaps=0.3)
-    found = components_with_gaps(returns, 2, gamma, max_iter=500, tol=1e-10)
-
-    def lost(betas, factors):
-        errors = returns - factors @ betas.T
-        counts = (~np.isnan(returns)).sum(axis=0)
-        return np.nansum(errors**2) + gamma * (counts * np.nanmean(errors, axis=0) ** 2).sum()
-
-    def best(betas):
-        """The least that is lost with given betas, by one regression for all factors."""
-        dates, assets = np.nonzero(~np.isnan(returns))
-        design = np.zeros((len(dates), returns.shape[0] * 2))
-        for row, (t, i) in enumerate(zip(dates, assets, strict=True)):
-            design[row, 2 * t : 2 * t + 2] = betas[i]
-        target = returns[dates, assets]
-        stretch = np.eye(len(dates))
-        for i in range(returns.shape[1]):
-            own = np.flatnonzero(assets == i)
-            stretch[np.ix_(own, own)] += (np.sqrt(1 + gamma) - 1) / len(own)
-        factors = np.linalg.lstsq(stretch @ design, stretch @ target, rcond=None)[0]
-        return lost(betas, factors.reshape(-1, 2))
-
-    least = best(found.betas)
+@pytest.mark.parametrize("gamma", [0.0, 5.0, -0.9])
+def test_a_step_with_gaps_is_one_of_slow_expectation_and_maximisation(monkeypatch, gaps, gamma):
+    monkeypatch.setattr(_pca_core, "_CG_STEPS", 500)  # to the end
+    returns = draw_returns(20, 15, gaps=gaps)
     rng = np.random.default_rng(0)
-    for _ in range(20):
-        assert best(found.betas + 0.01 * rng.normal(size=found.betas.shape)) > least
-    # The factor returns that are shown are regressions of each date on betas.
-    for t in range(0, 25, 6):
+    here = np.vstack([rng.normal(0, 0.05, (20, 2)), np.full(2, np.log(0.01))])
+    factors, noise = slow_step(returns, here[:-1], 0.01, gamma)
+    after = _pca_core._Gaps(returns, ~np.isnan(returns), 2, gamma).step(here).after
+    turn = procrustes(factors, here[:-1])
+    np.testing.assert_allclose(after[:-1], factors @ turn, atol=1e-8)
+    np.testing.assert_allclose(np.exp(after[-1]), noise, rtol=1e-9)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 5.0, -1.0])
+def test_betas_with_gaps_are_expected_ones_where_steps_stand_still(gamma):
+    returns = draw_returns(30, 20, gaps=0.3)
+    found = components_with_gaps(returns, 2, gamma, max_iter=1000, tol=1e-9)
+    assert found.converged
+    # Any rotation and length of the betas leads to the same place.
+    factors, noise = found.factors, 0.05**2
+    for _ in range(40):
+        factors, noise = slow_step(returns, factors, noise, gamma)
+    betas = []
+    for column in returns.T:
+        own = ~np.isnan(column)
+        F, W = factors[own], precision(own.sum(), gamma)
+        betas.append(np.linalg.solve(F.T @ W @ F + noise * np.eye(2), F.T @ W @ column[own]))
+    fit = np.array(betas) @ np.linalg.lstsq(np.array(betas), found.betas, rcond=None)[0]
+    np.testing.assert_allclose(fit, found.betas, atol=1e-3)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 5.0, -0.5])
+def test_what_steps_lose_is_the_likelihood_and_they_lose_none(gamma):
+    returns = draw_returns(n_dates=15, n_assets=12, gaps=0.3)
+    gaps = _pca_core._Gaps(returns, ~np.isnan(returns), 2, gamma)
+    rng = np.random.default_rng(0)
+    here = np.vstack([rng.normal(0, 0.05, (15, 2)), np.full(2, np.log(0.01))])
+    constant, before = None, np.inf
+    for _ in range(30):
+        step = gaps.step(here)
+        exact = minus_twice_log_likelihood(returns, here[:-1], np.exp(here[-1, 0]), gamma)
+        constant = exact - step.lost if constant is None else constant
+        np.testing.assert_allclose(step.lost + constant, exact, rtol=1e-9)
+        assert step.lost < before
+        before, here = step.lost, step.after
+
+
+@pytest.mark.parametrize("gamma", [0.0, 5.0])
+def test_few_gaps_change_little(gamma):
+    returns = draw_returns(60, 30, noise=0.03)
+    whole = components_with_gaps(returns, 2, gamma, max_iter=10, tol=1e-9)
+    returns[3, 4] = np.nan
+    found = components_with_gaps(returns, 2, gamma, max_iter=500, tol=1e-9)
+    np.testing.assert_allclose(found.betas, whole.betas, atol=0.05)
+    np.testing.assert_allclose(found.factors, whole.factors, atol=0.005)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 10.0])
+def test_factor_returns_with_gaps_are_regressions_of_each_date_on_betas(gamma):
+    returns = draw_returns(n_dates=25, n_assets=8, gaps=0.3)
+    found = components_with_gaps(returns, 2, gamma, max_iter=500, tol=1e-8)
+    for t in range(25):
         seen = ~np.isnan(returns[t])
         f = np.linalg.lstsq(found.betas[seen], returns[t, seen], rcond=None)[0]
         np.testing.assert_allclose(found.factors[t], f, atol=1e-9)
@@ -131,22 +184,36 @@ def test_betas_and_factors_are_identified(gamma, gaps):
     assert (mean >= 0).all()
 
 
-def test_long_histories_with_late_entries_and_exits_converge():
-    rng = np.random.default_rng(0)
-    returns = draw_returns(120, 60, 3, noise=0.1)
-    first = rng.integers(0, 60, 60)
-    last = first + rng.integers(20, 60, 60)
-    date = np.arange(120)[:, None]
+def draw_lives(n_dates, n_assets, shortest, seed=0):
+    """Returns of assets that enter late and leave early, three factors, and their betas."""
+    rng = np.random.default_rng(seed)
+    f = rng.normal(0.005, 0.05, (n_dates, 3)) * [1.0, 0.6, 0.4]
+    betas = rng.normal([1.0, 0.0, 0.0], 0.5, (n_assets, 3))
+    returns = f @ betas.T + rng.normal(0, 0.1, (n_dates, n_assets))
+    first = rng.integers(0, n_dates - shortest, n_assets)
+    last = first + rng.integers(shortest, n_dates // 2, n_assets)
+    date = np.arange(n_dates)[:, None]
     returns[(date < first) | (date >= last)] = np.nan
-    returns = returns[~np.isnan(returns).all(axis=1)]
-    for gamma in (0.0, 10.0, -1.0):
-        found = components_with_gaps(returns, 3, gamma, max_iter=1000, tol=1e-6)
-        assert found.converged, gamma
+    return returns[~np.isnan(returns).all(axis=1)]
 
 
-def test_a_saddle_is_left_behind():
-    returns = draw_returns(gaps=0.3)  # steps alone take thousands
-    assert components_with_gaps(returns, 2, 10.0, max_iter=800, tol=1e-6).converged
+@pytest.mark.parametrize(("n_factors", "gamma"), [(3, 0.0), (6, 0.0), (3, 10.0), (3, -1.0)])
+def test_late_entries_and_early_exits_converge_to_factors_of_usual_size(n_factors, gamma):
+    returns = draw_lives(120, 60, 12)
+    found = components_with_gaps(returns, n_factors, gamma, max_iter=1000, tol=1e-5)
+    assert found.converged
+    # Least squares would give factors hundreds of times as volatile as any return here.
+    assert found.factors.std(axis=0).max() < 0.2
+    assert np.abs(found.betas).max() < 6
+
+
+def test_premia_of_assets_that_come_and_go_predict_no_absurd_returns():
+    returns = draw_lives(160, 400, 12, seed=1)
+    X, y = as_panel(returns)
+    past = X.index.get_level_values("date") < pd.Period("2010-01")
+    model = PCAFactorModel(6).fit(X[past], y[past])
+    assert model.predict(X[~past]).abs().max() < 0.1
+    assert model.score(X[~past], y[~past]) > 0.03
 
 
 def test_risk_premium_pca_finds_a_weak_factor_with_a_premium():
@@ -258,15 +325,15 @@ def test_verbose_prints_every_step(capsys):
 
 def test_an_interrupt_keeps_the_betas_reached(monkeypatch):
     calls = []
-    original = _pca_core.solve_many
+    original = _pca_core._Gaps.factors_of
 
-    def interrupted(gram, target):
+    def interrupted(gaps, *known):
         calls.append(0)
-        if len(calls) == 6:
+        if len(calls) == 3:
             raise KeyboardInterrupt
-        return original(gram, target)
+        return original(gaps, *known)
 
-    monkeypatch.setattr(_pca_core, "solve_many", interrupted)
+    monkeypatch.setattr(_pca_core._Gaps, "factors_of", interrupted)
     model = PCAFactorModel(2, tol=0.0)
     X, y = as_panel(draw_returns(gaps=0.3))
     with pytest.raises(FitInterrupted):
