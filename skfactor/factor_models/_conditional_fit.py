@@ -72,7 +72,11 @@ def fit_members(
     # Units of the training dates, so that no parameter depends on those of the data.
     scale = _root_mean_square(panel.returns[: int(panel.starts[n_train])])
     observed_scale = np.array([_root_mean_square(column[:n_train]) for column in observed.T])
-    input_scale = 1.0 if inputs is None else _root_mean_square(inputs.values[:n_train])
+    # Slopes of collinear characteristics are many times as volatile as the market beside them,
+    # and would drown it if all portfolios had one unit.
+    input_scale = np.empty(0)
+    if inputs is not None:
+        input_scale = np.array([_root_mean_square(column[:n_train]) for column in inputs.values.T])
 
     target, seen = _standardised(panel.returns, scale)
     realised, realised_seen = None, None
@@ -129,7 +133,7 @@ def fit_members(
                 network=BetaNetwork.from_state(member.state, beta_scale),
                 factor_weights=None
                 if weights is None
-                else weights[0].astype(np.float64) * (scale / input_scale),
+                else weights[0].astype(np.float64) * (scale / input_scale)[:, None],
                 best_epoch=member.best_epoch,
                 state=member.state,
             )

@@ -244,6 +244,16 @@ def test_two_fits_with_one_seed_are_equal_whatever_the_order_of_rows(panel, chan
     assert np.isfinite(model.score(X, y))
 
 
+def test_slopes_of_collinear_characteristics_do_not_drown_the_market():
+    rng = np.random.default_rng(0)
+    X, _, factor = make_panel(60, 60)
+    X["c"] = X["b"] + 0.001 * rng.normal(size=len(X))  # slopes a hundred times the market's size
+    market = factor.loc[X.index.get_level_values(0)].to_numpy()
+    y = (1 + 0.5 * X["a"]) * market + rng.normal(0, 0.03, len(X))
+    model = CAE(**{**QUICK, "factor_side": "managed"}).fit(X, y)
+    assert model.score(X, y) > 0.9 * (1 - 0.03**2 / np.mean(y**2))
+
+
 def test_factors_linear_in_portfolios_are_the_portfolios_times_weights(panel):
     X, y, factor = panel
     frame = pd.DataFrame({"one": factor, "two": np.random.default_rng(0).normal(size=N_DATES)})
