@@ -15,6 +15,7 @@ from skfactor._nn._batches import Split
 from skfactor._nn._conditional import ConditionalAutoencoder
 from skfactor._nn._device import resolve_device
 from skfactor._nn._panel_batches import DateBatches, PanelArrays, PanelDates, Sections
+from skfactor._nn._progress import reported_fit
 from skfactor._nn._training import TensorNet, TrainingStopped, fit_net, n_parameters
 
 # Hidden units of a batch up to which members are trained side by side on a CPU: a few small
@@ -165,6 +166,10 @@ class BestMembers(Callback):
             self.state_[name][where] = value[where]
 
 
+# Seeds of members trained side by side, the weights they start from, and who is told of epochs.
+Job = tuple[list[int], list[dict[str, np.ndarray] | None], list[tuple[str, Callback]]]
+
+
 def train_members(
     arrays: PanelArrays,
     training: Training,
@@ -174,6 +179,7 @@ def train_members(
     n_jobs: int | None = None,
     start: Sequence[dict[str, np.ndarray] | None] = (),
     together: bool | None = None,
+    estimator: Any = None,
 ) -> tuple[list[TrainedMember], bool]:
     """Train one network for each seed.
 
@@ -195,6 +201,8 @@ def train_members(
         Whether all members are trained side by side, in one network, or each by itself. None
         for what is faster: all of them on a GPU; on a CPU groups, the smaller the larger a
         batch is.
+    estimator : estimator, default=None
+        Whose callbacks are told of every epoch, where this is all that its fit trains.
 
     Returns
     -------
@@ -211,18 +219,33 @@ def train_members(
         size = len(seeds) if together else 1
     # Groups have nothing to do with ``n_jobs``, so that results do not depend on it.
     parts = np.array_split(np.arange(len(seeds)), -(-len(seeds) // size))
-    jobs = [([seeds[m] for m in part], [states[m] for m in part]) for part in parts]
-    if resolved.type == "cpu" and joblib.effective_n_jobs(n_jobs) > 1 and len(jobs) > 1:
+    with reported_fit(estimator, training.max_epochs, len(parts)) as reports:
+        jobs = [
+            ([seeds[m] for m in part], [states[m] for m in part], report)
+            for part, report in zip(parts, reports, strict=True)
+        ]
+        return _train_all(arrays, training, jobs, resolved, n_jobs)
+
+
+def _train_all(
+    arrays: PanelArrays,
+    training: Training,
+    jobs: list[Job],
+    device: torch.device,
+    n_jobs: int | None,
+) -> tuple[list[TrainedMember], bool]:
+    """Train groups of members one after another, or shared out among processes."""
+    if device.type == "cpu" and joblib.effective_n_jobs(n_jobs) > 1 and len(jobs) > 1:
         # Mapped copy-on-write: processes share the panel.
         with joblib.Parallel(n_jobs=n_jobs, backend="loky", mmap_mode="c") as parallel:
             done = parallel(
-                joblib.delayed(_train)(arrays, training, *job, str(resolved)) for job in jobs
+                joblib.delayed(_train)(arrays, training, *job, str(device)) for job in jobs
             )
         return [member for part, _ in done for member in part], any(stop for _, stop in done)
-    data = _prepare(arrays, training, str(resolved))
+    data = _prepare(arrays, training, str(device))
     members: list[TrainedMember] = []
     for job in jobs:
-        trained, interrupted = _train(arrays, training, *job, str(resolved), data)
+        trained, interrupted = _train(arrays, training, *job, str(device), data)
         members += trained
         if interrupted:
             return members, True
@@ -266,6 +289,7 @@ def _train(
     training: Training,
     seeds: list[int],
     states: list[dict[str, np.ndarray] | None],
+    report: list[tuple[str, Callback]],
     device: str,
     data: Split | None = None,
 ) -> tuple[list[TrainedMember], bool]:
@@ -290,7 +314,7 @@ def _train(
         verbose=training.verbose,
         l1=training.l1 if isinstance(training.l1, Mapping) else {"*.weight": training.l1},
         net_class=training.net_class,
-        more_callbacks=[("best", best)],
+        more_callbacks=[("best", best), *report],
         # One thread: another number of them rounds otherwise, and training turns that into other
         # weights, so that results would depend on the machine and on ``n_jobs``.
         flops_per_batch=0.0,

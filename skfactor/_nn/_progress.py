@@ -63,9 +63,9 @@ def reported_fit(
 
     Parameters
     ----------
-    estimator : estimator
+    estimator : estimator or None
         What is being fitted. It inherits ``CallbackSupportMixin``, and its fit is decorated
-        with ``fit_method``, which lets go of the callbacks whatever happens.
+        with ``fit_method``, which lets go of the callbacks whatever happens. None tells nobody.
     max_epochs : int
         Epochs of a net, at most.
     n_nets : int, default=1
@@ -79,7 +79,9 @@ def reported_fit(
         is too old to have callbacks.
     """
     one = n_nets == 1
-    fit = estimator._init_callback_context(max_subtasks=max_epochs if one else n_nets)
+    fit = None
+    if estimator is not None:
+        fit = estimator._init_callback_context(max_subtasks=max_epochs if one else n_nets)
     if fit is None:
         yield [[] for _ in range(n_nets)]
         return

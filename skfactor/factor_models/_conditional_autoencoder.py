@@ -7,7 +7,7 @@ import numpy as np
 
 from skfactor._kernels._sections import section_least_squares
 from skfactor._typing import FloatArray, RandomState
-from skfactor._validation import Interval, StrOptions, check_layer_sizes
+from skfactor._validation import CallbackSupportMixin, Interval, StrOptions, check_layer_sizes
 from skfactor.factor_models._base import EnsembleFactorModel, observed_factors
 from skfactor.factor_models._beta_network import Member
 from skfactor.factor_models._factor_sides import (
@@ -37,7 +37,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-class ConditionalAutoencoderFactorModel(EnsembleFactorModel):
+class ConditionalAutoencoderFactorModel(CallbackSupportMixin, EnsembleFactorModel):
     r"""Conditional autoencoder: betas are a network of characteristics.
 
     A return is fitted by betas, which a neural network shared by all assets and dates makes

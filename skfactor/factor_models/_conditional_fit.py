@@ -122,6 +122,7 @@ def fit_members(
         device=model.device,
         n_jobs=model.n_jobs,
         start=_first_weights(model),
+        estimator=model,
     )
     # The network fits standardised returns with standardised portfolios and factors.
     beta_scale = np.concatenate([np.ones(model.n_factors), scale / observed_scale])

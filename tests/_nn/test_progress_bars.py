@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -10,6 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skfactor.decomposition import AutoencoderReducer, ConvAutoencoderReducer
 from skfactor.exceptions import FitInterrupted
+from skfactor.factor_models import ConditionalAutoencoderFactorModel
 
 ProgressBar = pytest.importorskip("sklearn.callback", reason="scikit-learn < 1.9").ProgressBar
 
@@ -134,3 +136,41 @@ def test_bars_reach_through_a_search_in_two_processes_and_change_nothing(capsys)
         told.cv_results_["mean_test_score"], bare.cv_results_["mean_test_score"]
     )
     assert same(told.best_estimator_[-1], bare.best_estimator_[-1])
+
+
+def panel():
+    index = pd.MultiIndex.from_product(
+        [pd.period_range("2020-01", periods=12, freq="M"), range(15)], names=["date", "asset"]
+    )
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.uniform(-1, 1, (180, 2)), index, columns=["size", "value"])
+    return X, X["value"] * 0.1 + rng.normal(0, 0.05, 180)
+
+
+def conditional(**params):
+    return ConditionalAutoencoderFactorModel(
+        1, hidden_layer_sizes=(4,), n_members=2, max_epochs=4, random_state=0, **params
+    )
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_members_of_an_ensemble_are_told_and_nothing_changes(n_jobs, capsys, monkeypatch):
+    monkeypatch.setattr("skfactor._nn._members._group_size", lambda *_: 1)
+    Z, y = panel()
+    bare = conditional().fit(Z, y)
+    told = conditional(n_jobs=n_jobs).set_callbacks(ProgressBar(max_propagation_depth=None))
+    told.fit(Z, y)
+    said = capsys.readouterr().out
+    assert "ConditionalAutoencoderFactorModel - fit" in said
+    assert "ConditionalAutoencoderFactorModel - net #1" in said
+    np.testing.assert_array_equal(told.predict(Z), bare.predict(Z))
+    pickle.dumps(told.set_callbacks())
+
+
+def test_epochs_of_every_group_of_members_are_counted():
+    recorder = Recorder()
+    Z, y = panel()
+    model = conditional(patience=None).set_callbacks(recorder).fit(Z, y)
+    assert recorder.epochs in {4, 8}
+    assert all(len(history["train_loss"]) == 4 for history in model.history_)
+    assert recorder.torn_down == 1
