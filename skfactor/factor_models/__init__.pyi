@@ -5,6 +5,7 @@ from ._instrumented_pca import InstrumentedPCA
 from ._pca import PCAFactorModel
 from ._premia import PremiaForecast
 from ._risk import RiskModel
+from ._skfolio import skfolio_prior
 
 __all__ = [
     "CrossSectionalFactorModel",
@@ -14,4 +15,5 @@ __all__ = [
     "DeepCharacteristicFactorModel",
     "PremiaForecast",
     "RiskModel",
+    "skfolio_prior",
 ]
