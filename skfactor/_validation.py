@@ -192,8 +192,9 @@ def refuse_infinities(table: FloatArray, names: Any = None) -> None:
 
 def refuse_missing(table: FloatArray, names: Any, who: str) -> None:
     """Raise a ``ValueError`` that names the columns with missing values."""
-    if not np.isnan(table).any():
-        return
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(table.sum()) or not np.isnan(table).any():  # as above
+            return
     counts = np.isnan(table).sum(axis=0)
     where = [f"{column_label(j, names)} ({counts[j]} missing)" for j in np.flatnonzero(counts)]
     raise ValueError(

@@ -1,8 +1,13 @@
 """What the documentation says is what the code does."""
 
 import ast
+import doctest
+import importlib
 import inspect
+import itertools
+import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,7 +21,7 @@ from skfactor.exceptions import MissingDatesWarning, PerplexityWarning
 # Left to taste, with the reason for each.
 IGNORED = {
     "ES01",  # an extended summary is not always needed
-    "EX01",  # classes and functions have examples (tested below); methods need none
+    "EX01",  # all that is public has examples (tested below); methods need none
     "GL01",  # the summary starts on the line of the quotes, as everywhere in this library
     "GL03",  # blank lines are the formatter's
     "SA01",  # "See Also" only where there is something to see
@@ -31,6 +36,20 @@ OBJECTS = {
     for name, thing in public_objects().items()
     if inspect.isclass(thing) or inspect.isfunction(thing)
 }
+
+
+def _docstring_of_value(name: str) -> str:
+    """Return what stands below the assignment of a public value, where Sphinx reads it."""
+    package, _, value = name.rpartition(".")
+    for module in Path(importlib.import_module(package).__file__).parent.glob("_*.py"):
+        statements = ast.parse(module.read_text(encoding="utf-8")).body
+        for statement, below in itertools.pairwise(statements):
+            if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == value:
+                return ast.literal_eval(below.value)
+    raise LookupError(name)
+
+
+VALUES = {name: _docstring_of_value(name) for name in public_objects() if name not in OBJECTS}
 METHODS = {
     f"{name}.{method}": member
     for name, thing in OBJECTS.items()
@@ -48,9 +67,24 @@ def test_docstring_is_valid_numpydoc(name):
 
 @pytest.mark.parametrize("name", OBJECTS)
 def test_docstring_has_an_example(name):
-    thing = OBJECTS[name]
-    is_exception = inspect.isclass(thing) and issubclass(thing, BaseException)
-    assert is_exception or ">>>" in thing.__doc__
+    assert NumpyDocString(inspect.cleandoc(OBJECTS[name].__doc__))["Examples"]
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_references_are_numbered_and_hold_what_is_cited(name):
+    doc = inspect.cleandoc(OBJECTS[name].__doc__)
+    listed = re.findall(r"^\.\. \[(\d)\] ", doc, re.MULTILINE)
+    assert listed == [str(i + 1) for i in range(len(listed))]
+    assert set(re.findall(r"\[(\d)\]_", doc)) <= {*listed}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_example_of_a_value_runs(name, capsys):
+    # pytest collects no docstring that stands below an assignment.
+    test = doctest.DocTestParser().get_doctest(VALUES[name], {}, name, None, None)
+    assert test.examples
+    failed, _ = doctest.DocTestRunner().run(test)
+    assert not failed, capsys.readouterr().out
 
 
 def _documented_defaults(doc: str) -> dict[str, str]:

@@ -50,6 +50,9 @@ class ClusterChoice:
         Every score beside its null: one row for each score and number tried, with the columns
         ``score``, ``n_clusters``, ``observed``, ``null_mean``, ``null_sd``, ``lift`` and
         ``p_value``, which takes all numbers tried into account.
+    total_inertia : float or None, default=None
+        The inertia of one cluster that holds all rows, with which the curve of the inertia, and
+        so the search for its elbow, begins.
 
     Examples
     --------
@@ -70,6 +73,7 @@ class ClusterChoice:
     alpha: float
     margins: Margins
     null: pd.DataFrame = field(repr=False)
+    total_inertia: float | None = None
 
     def __repr__(self) -> str:
         if self.n_clusters == 1:
@@ -228,14 +232,16 @@ def choose_n_clusters(
         pairwise_agreement([(rows, labels[i]) for rows, labels in samples]).mean()
         for i in range(len(tried))
     ]
+    total = runs[0].total_spread
     return ClusterChoice(
         n_clusters=choose(table, alpha),
-        elbow=elbow_of(np.array([1, *tried]), np.array([runs[0].total_spread, *table["inertia"]])),
+        elbow=elbow_of(np.array([1, *tried]), np.array([total, *table["inertia"]])),
         table=table,
         score=names[0],
         alpha=alpha,
         margins=margins,
         null=null,
+        total_inertia=total,
     )
 
 

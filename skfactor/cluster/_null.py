@@ -204,8 +204,16 @@ def null_reference(
     scored, a :class:`~skfactor.exceptions.ClusteringScoreWarning` says why, and there is no
     p-value.
 
-    Simpler nulls mislead: with normal margins, skewed or bounded columns pass for clusters; with
-    a normal copula, so do rows that are extreme in many columns at once, as stocks are.
+    That a score means something beside its value on data without clusters is the idea of the
+    gap statistic [1]_. Simpler nulls mislead: with normal margins, skewed or bounded columns
+    pass for clusters; with a normal copula, so do rows that are extreme in many columns at
+    once, as stocks are.
+
+    References
+    ----------
+    .. [1] R. Tibshirani, G. Walther and T. Hastie (2001), "Estimating the number of clusters in
+       a data set via the gap statistic", Journal of the Royal Statistical Society B 63,
+       411-423.
 
     Examples
     --------

@@ -94,6 +94,14 @@ SP500_STUDY_COLUMNS = MappingProxyType(
 
 A column of the study maps to a column of ``original``, ``extension`` or ``price``, or to
 ``None`` where the file has nothing for it.
+
+Examples
+--------
+>>> from skfactor.datasets import SP500_STUDY_COLUMNS
+>>> SP500_STUDY_COLUMNS["volatility"]
+'ret_d_std'
+>>> [name for name, column in SP500_STUDY_COLUMNS.items() if column is None][:3]
+['market_cap', 'eps', 'per']
 """
 
 

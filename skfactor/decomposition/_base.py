@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 
+from skfactor._nn._arrays import to_single
 from skfactor._nn._autoencoder import ACTIVATIONS
 from skfactor._nn._batches import RowBatches, split_rows
 from skfactor._nn._device import resolve_device
@@ -113,7 +114,12 @@ class NeuralReducer(
             net = fit_net(
                 module,
                 module_params,
-                split_rows(_to_single(self, X), self.validation_fraction, seeds, device),
+                split_rows(
+                    to_single(X, getattr(self, "feature_names_in_", None)),
+                    self.validation_fraction,
+                    seeds,
+                    device,
+                ),
                 iterator=RowBatches,
                 loss=self.loss,
                 optimizer=self.optimizer,
@@ -214,18 +220,3 @@ class NeuralReducer(
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _to_single(estimator: BaseEstimator, X: FloatArray) -> FloatArray:
-    """Copy to single precision, in which networks train, refusing what it cannot hold."""
-    with np.errstate(over="ignore"):
-        single = X.astype(np.float32, order="C")
-    bad = np.flatnonzero(~np.isfinite(single).all(axis=0))
-    if bad.size:
-        names = getattr(estimator, "feature_names_in_", [f"column {i}" for i in range(X.shape[1])])
-        raise ValueError(
-            "X must fit into single precision (below 3.4e38); "
-            f"got larger values in {', '.join(map(str, np.asarray(names)[bad[:5]]))}. "
-            "Take logs or standardise first (LogStandardizer)."
-        )
-    return single

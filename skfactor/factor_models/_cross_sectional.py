@@ -74,10 +74,18 @@ class CrossSectionalFactorModel(FactorModel):
     over the assets whose return is observed. Where betas are collinear, such as an intercept
     beside a full set of industries, and on dates with fewer assets than factors, the slopes of
     least norm are taken; columns that are collinear over the whole panel are named in a
-    warning. A date without returns has factor returns of zero.
+    warning. A date without returns has no factor returns.
 
     ``sample_weight`` serves the rows that it is given with, in ``fit`` and in ``score`` (there
     for the regressions and for the sums of squares). A column of weights serves every method.
+
+    Factors made by such regressions, beside factors that are sorted portfolios, are the subject
+    of [1]_.
+
+    References
+    ----------
+    .. [1] E. F. Fama and K. R. French, "Comparing cross-section and time-series factor models",
+       Review of Financial Studies 33, 1891–1926, 2020.
 
     Examples
     --------

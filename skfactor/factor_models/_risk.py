@@ -11,7 +11,7 @@ from skfactor._typing import FloatArray, IntArray
 _MIN_RESIDUALS = 12
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RiskModel:
     r"""The covariance of returns, :math:`B \Sigma_f B' + D`, in its parts.
 
@@ -34,6 +34,8 @@ class RiskModel:
     ...     factor_covariance=pd.DataFrame({"MKT": [0.04]}, index=["MKT"]),
     ...     specific_variance=pd.Series([0.01, 0.02], index=["A", "B"]),
     ... )
+    >>> risk
+    RiskModel: 2 assets × 1 loadings, specific volatility 0.1 to 0.141
     >>> risk.covariance()
           A     B
     A  0.05  0.02
@@ -43,6 +45,14 @@ class RiskModel:
     loadings: pd.DataFrame
     factor_covariance: pd.DataFrame
     specific_variance: pd.Series
+
+    def __repr__(self) -> str:
+        n_assets, n_loadings = self.loadings.shape
+        head = f"{type(self).__name__}: {n_assets} assets × {n_loadings} loadings"
+        if not n_assets:
+            return head
+        least, most = np.sqrt(self.specific_variance.agg(["min", "max"]))
+        return f"{head}, specific volatility {least:.3g} to {most:.3g}"
 
     def covariance(self) -> pd.DataFrame:
         """Return the covariance of the assets' returns.

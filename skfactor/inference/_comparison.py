@@ -57,7 +57,9 @@ class ModelComparison:
 
     def __repr__(self) -> str:
         """Return both tables."""
-        return f"{self.models}\n\nNull: {self.null}\n{self.nested}"
+        models = self.models.T.to_string(float_format="{:.4g}".format)
+        nested = self.nested.to_string(index=False, float_format="{:.4g}".format)
+        return f"{models}\n\nNull: {self.null}\n{nested}"
 
 
 def compare_models(

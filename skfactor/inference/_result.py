@@ -1,5 +1,6 @@
 """What a test says: its null in words, a number, and how far to trust it."""
 
+import math
 from dataclasses import dataclass, field
 
 
@@ -50,13 +51,24 @@ class HypothesisTest:
     def __repr__(self) -> str:
         """Return a few lines that can be read."""
         df = f"({', '.join(f'{value:g}' for value in self.df)})" if self.df else ""
-        p = f"{self.p_value:.3f}" if not self.p_value < 0.001 else f"{self.p_value:.2g}"
+        p = f"= {self.p_value:.3f}" if not self.p_value < 0.001 else f"= {self.p_value:.2g}"
+        if self.p_value == 0:
+            p = "< 1e-300"  # no number is closer to 0
+        statistic = _readable(self.statistic)
         kind = "exact" if self.exact else "approximate"
         lines = [
-            f"{self.name}: {self.distribution}{df} = {self.statistic:.3f}, p = {p} ({kind})",
+            f"{self.name}: {self.distribution}{df} = {statistic}, p {p} ({kind})",
             f"Null: {self.null}",
             *(f"Note: {note}" for note in self.notes),
         ]
         for part in self.parts:
             lines += [f"  {line}" for line in repr(part).splitlines()]
         return "\n".join(lines)
+
+
+def _readable(value: float) -> str:
+    """Return three decimals, or three significant digits where those would be zeros."""
+    size = abs(value)
+    if size == 0 or size >= 0.1 or math.isnan(size):
+        return f"{value:.3f}"
+    return f"{value:.2e}" if size < 1e-3 else f"{value:.{2 - math.floor(math.log10(size))}f}"

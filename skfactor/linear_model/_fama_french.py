@@ -146,11 +146,15 @@ class FamaFrenchRegressor(FactorRegressor):
     References
     ----------
     .. [1] E. F. Fama and K. R. French, "Common risk factors in the returns on stocks and bonds",
-       Journal of Financial Economics 33, 1993.
+       Journal of Financial Economics 33, 3–56, 1993.
     .. [2] W. K. Newey and K. D. West, "Automatic lag selection in covariance matrix estimation",
        Review of Economic Studies 61, 1994.
     .. [3] G. S. Datta and Y. Du, "Nonparametric HAC estimation for time series data with missing
        observations", International Finance Discussion Papers 1060, 2012.
+    .. [4] E. F. Fama and K. R. French, "A five-factor asset pricing model", Journal of Financial
+       Economics 116, 1–22, 2015.
+    .. [5] M. M. Carhart, "On persistence in mutual fund performance", Journal of Finance 52,
+       57–82, 1997.
 
     Examples
     --------

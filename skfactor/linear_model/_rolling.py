@@ -97,7 +97,17 @@ class RollingFamaFrenchRegressor(FactorRegressor):
     :class:`FamaFrenchRegressor`. Where factors are not independent over the returns of a window,
     and where returns do not vary, estimates or their errors are ``NaN``.
 
-    Results agree with ``RollingOLS`` of statsmodels where that is accurate.
+    Results agree with ``RollingOLS`` of statsmodels where that is accurate. The models that
+    ``factors`` names are those of [1]_, [2]_ and, with momentum, [3]_.
+
+    References
+    ----------
+    .. [1] E. F. Fama and K. R. French, "Common risk factors in the returns on stocks and
+       bonds", Journal of Financial Economics 33, 3–56, 1993.
+    .. [2] E. F. Fama and K. R. French, "A five-factor asset pricing model", Journal of
+       Financial Economics 116, 1–22, 2015.
+    .. [3] M. M. Carhart, "On persistence in mutual fund performance", Journal of Finance 52,
+       57–82, 1997.
 
     Examples
     --------

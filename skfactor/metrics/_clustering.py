@@ -113,7 +113,7 @@ def make_clustering_scorer(
     sample_size: int | None = None,
     random_state: RandomState = None,
 ) -> ClusteringScorer:
-    """Make a scorer of clusterings that measures distance in a stated space.
+    r"""Make a scorer of clusterings that measures distance in a stated space.
 
     The scorer is called as ``scorer(estimator, X, y=None)`` on a fitted clusterer or pipeline;
     `y` is ignored. It goes wherever scikit-learn takes ``scoring=``, alone or in a dict of
@@ -165,6 +165,21 @@ def make_clustering_scorer(
 
     Notes
     -----
+    **Metrics.** With :math:`a_i` the mean distance of row :math:`i` to the others of its cluster,
+    :math:`b_i` that to the rows of the nearest other cluster, :math:`n_k` rows with mean
+    :math:`c_k` in cluster :math:`k = 1, \ldots, K`, :math:`\bar c` the mean of all :math:`n` and
+    :math:`s_k` the mean distance to :math:`c_k` in cluster :math:`k`, the silhouette [1]_, the
+    Davies-Bouldin index [2]_ and the index of Caliński and Harabasz [3]_ are
+
+    .. math::
+
+        \frac{1}{n} \sum_i \frac{b_i - a_i}{\max(a_i, b_i)}, \qquad
+        \frac{1}{K} \sum_k \max_{l \ne k} \frac{s_k + s_l}{\lVert c_k - c_l \rVert}, \qquad
+        \frac{\sum_k n_k \lVert c_k - \bar c \rVert^2 / (K - 1)}
+        {\sum_k \sum_{i \in k} \lVert x_i - c_k \rVert^2 / (n - K)},
+
+    the second with its sign changed, since lower is better.
+
     **Labels.** An estimator with ``predict`` labels the rows to score. One without (spectral,
     agglomerative, DBSCAN, HDBSCAN) has labels for the rows it was fitted on, and for no others:
     the scorer fits a clone of the clusterer, not of the steps before it, on the rows to score,
@@ -178,6 +193,15 @@ def make_clustering_scorer(
     cluster, missing or infinite values in the space, labels of other rows) the score is NaN, and
     a :class:`~skfactor.exceptions.ClusteringScoreWarning` says why. A search ranks NaN last.
     An error raised by the estimator itself is passed on, and is scikit-learn's ``error_score``.
+
+    References
+    ----------
+    .. [1] P. J. Rousseeuw, "Silhouettes: a graphical aid to the interpretation and validation of
+       cluster analysis", Journal of Computational and Applied Mathematics 20, 53–65, 1987.
+    .. [2] D. L. Davies and D. W. Bouldin, "A cluster separation measure", IEEE Transactions on
+       Pattern Analysis and Machine Intelligence 1, 224–227, 1979.
+    .. [3] T. Caliński and J. Harabasz, "A dendrite method for cluster analysis", Communications
+       in Statistics 3, 1–27, 1974.
 
     Examples
     --------
@@ -314,8 +338,30 @@ def numeric_space(Z: Any, space: str, estimator: Any = None) -> FloatArray:
 
 
 silhouette_scorer = make_clustering_scorer("silhouette")
-"""Mean silhouette in the input space: ``make_clustering_scorer("silhouette")``."""
+"""Mean silhouette in the input space: ``make_clustering_scorer("silhouette")``.
+
+:func:`make_clustering_scorer` states the equation and its source.
+
+Examples
+--------
+>>> from sklearn.cluster import KMeans
+>>> from skfactor.metrics import silhouette_scorer
+>>> X = [[0.0], [0.2], [5.0], [5.2]]
+>>> round(silhouette_scorer(KMeans(2, n_init=1, random_state=0).fit(X), X), 2)
+0.96
+"""
 
 davies_bouldin_scorer = make_clustering_scorer("davies_bouldin")
 """Minus the Davies-Bouldin index in the input space, so that greater is better:
-``make_clustering_scorer("davies_bouldin")``."""
+``make_clustering_scorer("davies_bouldin")``.
+
+:func:`make_clustering_scorer` states the equation and its source.
+
+Examples
+--------
+>>> from sklearn.cluster import KMeans
+>>> from skfactor.metrics import davies_bouldin_scorer
+>>> X = [[0.0], [0.2], [5.0], [5.2]]
+>>> round(davies_bouldin_scorer(KMeans(2, n_init=1, random_state=0).fit(X), X), 2)
+-0.04
+"""

@@ -228,6 +228,14 @@ def make_factor_scorer(
     left out: portfolios of these are fitted by factor returns estimated from the others, and the
     other way round.
 
+    The equations are those of :func:`total_r2_score`, :func:`predictive_r2_score` and
+    :func:`information_coefficient`; managed portfolios are scored as in [1]_.
+
+    References
+    ----------
+    .. [1] B. Kelly, S. Pruitt and Y. Su, "Characteristics are covariances: A unified model of
+       risk and return", Journal of Financial Economics 134, 501–524, 2019.
+
     Examples
     --------
     >>> from skfactor.metrics import make_factor_scorer
@@ -276,7 +284,35 @@ def make_factor_scorer(
 
 total_r2_scorer = make_factor_scorer("total_r2")
 """Total R² of assets, in the leave-one-out form where the model estimates factor returns from the
-returns that they explain: ``make_factor_scorer("total_r2")``."""
+returns that they explain: ``make_factor_scorer("total_r2")``.
+
+:func:`total_r2_score` states the equation and its source.
+
+Examples
+--------
+>>> from skfactor.datasets import make_gkx_panel
+>>> from skfactor.factor_models import InstrumentedPCA
+>>> from skfactor.metrics import total_r2_scorer
+>>> panel = make_gkx_panel("a", n_assets=50, n_dates=120, n_features=4, random_state=0)
+>>> train = panel.X.index.get_level_values("date") < "2007-01-01"
+>>> model = InstrumentedPCA(n_factors=3).fit(panel.X[train], panel.y[train])
+>>> round(total_r2_scorer(model, panel.X[~train], panel.y[~train]), 3)
+0.394
+"""
 
 predictive_r2_scorer = make_factor_scorer("predictive_r2")
-"""Predictive R² of assets, one step ahead: ``make_factor_scorer("predictive_r2")``."""
+"""Predictive R² of assets, one step ahead: ``make_factor_scorer("predictive_r2")``.
+
+:func:`predictive_r2_score` states the equation and its source.
+
+Examples
+--------
+>>> from skfactor.datasets import make_gkx_panel
+>>> from skfactor.factor_models import InstrumentedPCA
+>>> from skfactor.metrics import predictive_r2_scorer
+>>> panel = make_gkx_panel("a", n_assets=50, n_dates=120, n_features=4, random_state=0)
+>>> train = panel.X.index.get_level_values("date") < "2007-01-01"
+>>> model = InstrumentedPCA(n_factors=3).fit(panel.X[train], panel.y[train])
+>>> round(predictive_r2_scorer(model, panel.X[~train], panel.y[~train]), 3)
+0.028
+"""

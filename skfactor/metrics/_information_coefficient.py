@@ -136,6 +136,22 @@ def information_coefficient(
     --------
     predictive_r2_score : Whether their size was right as well.
 
+    Notes
+    -----
+    On date :math:`t`, over the assets :math:`i` that have both,
+
+    .. math::
+
+        \mathrm{IC}_t = \operatorname{corr}_i(\hat r_{i,t},\, r_{i,t}),
+
+    of ranks or of values. The statistic of their mean over :math:`n` dates divides it by
+    :math:`(\hat S / n)^{1/2}`, with the long-run variance of [1]_ at ``maxlags`` lags.
+
+    References
+    ----------
+    .. [1] W. K. Newey and K. D. West, "A simple, positive semi-definite, heteroskedasticity and
+       autocorrelation consistent covariance matrix", Econometrica 55, 703–708, 1987.
+
     Examples
     --------
     >>> import pandas as pd

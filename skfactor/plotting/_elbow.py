@@ -39,7 +39,8 @@ class ElbowDisplay:
     table : DataFrame
         One row a number of clusters, sorted: ``n_clusters`` and at least one of ``inertia``,
         a score (with ``null_mean``, its mean on data without clusters), ``lift``,
-        ``stability``.
+        ``stability``. One cluster has an inertia, from which the knee is counted where it is
+        there, and nothing else.
     score : str, default="silhouette"
         The column that holds the score.
     elbow : int or None, default=None
@@ -120,6 +121,10 @@ class ElbowDisplay:
             The display, drawn.
         """
         table = choice.table.dropna(axis=1, how="all")
+        if "inertia" in table and choice.total_inertia is not None:
+            # The elbow was sought on the curve that begins with one cluster.
+            one = pd.DataFrame({"n_clusters": [1], "inertia": [choice.total_inertia]})
+            table = pd.concat([one, table], ignore_index=True)
         # 1 stands for "no clusters", which is no number that was tried.
         chosen = choice.n_clusters if choice.n_clusters > 1 else None
         display = cls(table, score=choice.score, elbow=choice.elbow, chosen=chosen)
@@ -145,7 +150,8 @@ class ElbowDisplay:
         X : {array, DataFrame} of shape (n_rows, n_features)
             Rows to fit.
         n_clusters : iterable of int, default=(2, 3, 4, 5, 6, 7, 8, 9, 10)
-            Numbers of clusters to try.
+            Numbers of clusters to try. The inertia of one cluster is always drawn, so that the
+            knee is that of :func:`skfactor.cluster.choose_n_clusters`.
         panels : sequence of str, default=None
             Columns to draw; all by default.
         ax : matplotlib Axes or sequence of them, default=None
@@ -162,7 +168,7 @@ class ElbowDisplay:
             if len(estimator) > 1:
                 X = clone(estimator[:-1]).fit_transform(X)
         rows = []
-        for k in n_clusters:
+        for k in sorted({1, *n_clusters}):
             fitted = clone(clusterer).set_params(n_clusters=k).fit(X)
             if not hasattr(fitted, "inertia_"):
                 raise ValueError(
@@ -256,8 +262,9 @@ class ElbowDisplay:
         return self
 
     def _panel(self, ax: Axes, name: str) -> None:
-        k = self.table["n_clusters"].to_numpy()
-        values = self.table[name].to_numpy(dtype=float)
+        table = self.table if name == "inertia" else self.table[self.table["n_clusters"] > 1]
+        k = table["n_clusters"].to_numpy()
+        values = table[name].to_numpy(dtype=float)
         (self.lines_[name],) = ax.plot(
             k, values, marker="o", color=PALETTE[0], label="data" if name == self.score else name
         )
@@ -282,7 +289,7 @@ class ElbowDisplay:
                 label=f"chosen: {self.chosen}",
             )
         if name == self.score and "null_mean" in self.table.columns:
-            null = self.table["null_mean"].to_numpy(dtype=float)
+            null = table["null_mean"].to_numpy(dtype=float)
             (self.lines_["null_mean"],) = ax.plot(
                 k, null, marker="s", linestyle=":", color="#666666", label="no clusters (reference)"
             )

@@ -39,7 +39,8 @@ class SilhouetteDisplay:
     """Silhouette of every row, by cluster, with the mean over all rows.
 
     Make one with :meth:`from_estimator` or :meth:`from_labels`. The axis says in which space
-    distances were measured: values from different spaces cannot be compared.
+    distances were measured: values from different spaces cannot be compared. The picture is
+    that of [1]_; :func:`skfactor.metrics.make_clustering_scorer` states the equation.
 
     Parameters
     ----------
@@ -66,6 +67,11 @@ class SilhouetteDisplay:
         The mean over all rows.
     legend_ : matplotlib Legend
         Names, sizes and means of the clusters.
+
+    References
+    ----------
+    .. [1] P. J. Rousseeuw, "Silhouettes: a graphical aid to the interpretation and validation of
+       cluster analysis", Journal of Computational and Applied Mathematics 20, 53–65, 1987.
 
     Examples
     --------

@@ -14,6 +14,7 @@ from skfactor._typing import ArrayLike
 from skfactor._validation import join
 from skfactor.portfolios._periods import previous
 from skfactor.portfolios._returns import Holdings
+from skfactor.portfolios._text import returns_text
 from skfactor.portfolios._wide import of_date_before, wide_frame
 
 
@@ -63,7 +64,10 @@ class ClusterPortfolios:
 
     def __repr__(self) -> str:
         n_dates, n_clusters = self.returns.shape
-        return f"{type(self).__name__}({n_clusters} clusters, {n_dates} dates)"
+        head = f"{type(self).__name__}: {n_clusters} clusters, {n_dates} dates"
+        if len(self.labels) > 1:
+            head += f", {self.stability.mean():.0%} of the assets keep their label"
+        return returns_text(head, self.returns, self.counts)
 
     def spread(
         self, long: Any, short: Any, name: str | None = None, *, neutral_to: ArrayLike = None

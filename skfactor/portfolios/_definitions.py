@@ -42,9 +42,15 @@ def liquidity(fundamentals: ArrayLike, *, financial: ArrayLike = None) -> Any:
     -----
     .. math:: \text{liquidity} = \frac{\text{current assets}}{\text{current liabilities}}
 
-    LIQ is long high values: the firms that can pay what falls due. Liquid firms are the safer
-    ones, so that its premium may well be negative. Known when the balance sheet is published;
-    six months after the fiscal year's end is the customary lag where the date is not known.
+    LIQ, which [1]_ proposes, is long high values: the firms that can pay what falls due. Liquid
+    firms are the safer ones, so that its premium may well be negative. Known when the balance
+    sheet is published; six months after the fiscal year's end is the customary lag where the
+    date is not known.
+
+    References
+    ----------
+    .. [1] B. Koo, K. Lee, S. Sin, B. Park, "Power of Autoencoder and t-SNE in Stock Deep
+       Clustering and its Application to Fama-French Factor Model".
 
     Examples
     --------
@@ -147,9 +153,14 @@ def operational_efficiency(fundamentals: ArrayLike, *, financial: ArrayLike = No
        \text{operational efficiency}
        = \frac{\text{sales} - \text{cost of goods sold}}{\text{sales}}
 
-    OE is long high values: the firms with low costs for what they sell. Known when the income
-    statement is published; six months after the fiscal year's end is the customary lag where
-    the date is not known.
+    OE, which [1]_ proposes, is long high values: the firms with low costs for what they sell.
+    Known when the income statement is published; six months after the fiscal year's end is the
+    customary lag where the date is not known.
+
+    References
+    ----------
+    .. [1] B. Koo, K. Lee, S. Sin, B. Park, "Power of Autoencoder and t-SNE in Stock Deep
+       Clustering and its Application to Fama-French Factor Model".
 
     Examples
     --------

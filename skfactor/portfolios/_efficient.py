@@ -43,7 +43,7 @@ class EfficientPortfolio:
     >>> from skfactor.portfolios import tangency_portfolio
     >>> factors = np.random.default_rng(0).normal(0.01, 0.04, (120, 3))
     >>> tangency_portfolio(factors, min_periods=24)
-    EfficientPortfolio(3 factors, 96 of 120 dates)
+    EfficientPortfolio: 3 factors, 96 of 120 dates; ...
     """
 
     returns: pd.Series
@@ -52,7 +52,15 @@ class EfficientPortfolio:
     def __repr__(self) -> str:
         n_dates, n_factors = self.weights.shape
         used = int(self.weights.notna().all(axis=1).sum())
-        return f"{type(self).__name__}({n_factors} factors, {used} of {n_dates} dates)"
+        head = f"{type(self).__name__}: {n_factors} factors, {used} of {n_dates} dates"
+        known = self.weights.dropna(how="any")
+        if known.empty:
+            return head
+        latest = ", ".join(f"{name} {weight:.2f}" for name, weight in known.iloc[-1].items())
+        return (
+            f"{head}; mean {self.returns.mean():.4f}, sd {self.returns.std():.4f} a period\n"
+            f"Latest weights: {latest}"
+        )
 
     @cached_property
     def turnover(self) -> pd.Series:
@@ -194,7 +202,12 @@ def minimum_variance_portfolio(
     -----
     Weights held over :math:`t` are proportional to :math:`\hat\Sigma_{t-1}^{-1} 1`. The sign of
     a latent factor is a convention, and these weights depend on it: use them for factors that
-    have a sign of their own.
+    have a sign of their own. Of all portfolios whose weights sum to 1 this one has the lowest
+    variance [1]_.
+
+    References
+    ----------
+    .. [1] H. Markowitz, "Portfolio selection", Journal of Finance 7, 77–91, 1952.
 
     Examples
     --------

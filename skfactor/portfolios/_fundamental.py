@@ -87,12 +87,15 @@ def fundamental_factors(
     .. math:: f_t = \tfrac12 (SH_t + BH_t) - \tfrac12 (SL_t + BL_t).
 
     Without, :math:`f_t = H_t - L_t`, weighted equally. A sort on one characteristic also picks
-    up what goes together with it: regress the factors on each other before reading premia.
+    up what goes together with it: regress the factors on each other before reading premia. The
+    three characteristics are those that [2]_ proposes.
 
     References
     ----------
     .. [1] E. F. Fama and K. R. French, "Common risk factors in the returns on stocks and
        bonds", Journal of Financial Economics 33, 3–56, 1993.
+    .. [2] B. Koo, K. Lee, S. Sin, B. Park, "Power of Autoencoder and t-SNE in Stock Deep
+       Clustering and its Application to Fama-French Factor Model".
 
     Examples
     --------

@@ -92,7 +92,7 @@ def fundamental_characteristics(
     ``shares``, ``total_assets``, ``total_liabilities``.
 
     Flows :math:`F` are summed over the last year and divided by the mean of a level now and a
-    year ago; growth is over a year. Standardised unexpected earnings are
+    year ago; growth is over a year. Standardised unexpected earnings are [1]_
 
     .. math::
         \mathrm{SUE}_q = \frac{E_q - E_{q-4}}{\sigma(E - E_{-4})}
@@ -114,6 +114,11 @@ def fundamental_characteristics(
 
     A filing that amends an older fiscal period would change the history that later filings
     are compared with: give the first version of each fiscal period.
+
+    References
+    ----------
+    .. [1] G. Foster, C. Olsen and T. Shevlin, "Earnings releases, anomalies, and the behavior
+       of security returns", Accounting Review 59, 574–603, 1984.
 
     Examples
     --------

@@ -102,10 +102,16 @@ def hedging_effectiveness(
     Notes
     -----
     The hedge of date :math:`t` is known before it: :math:`e_t = r_t - \beta_{t-1}' f_t`, with
-    betas of a regression with intercept on the dates before :math:`t`. The share left is
+    betas of a regression with intercept on the dates before :math:`t`. The share left, one
+    less the effectiveness of [1]_, is
     :math:`\mathrm{Var}(e) / \mathrm{Var}(r)`, over the dates on which factors and benchmark
     both have a hedge; it can be above one. Portfolios that make up a factor are hedged by it
     trivially: test on others.
+
+    References
+    ----------
+    .. [1] L. H. Ederington, "The hedging performance of the new futures markets", Journal of
+       Finance 34, 157–170, 1979.
 
     Examples
     --------

@@ -12,6 +12,7 @@ from skfactor.panel._lag import check_count
 from skfactor.portfolios._result import SortedPortfolios
 from skfactor.portfolios._rows import numbers, panel_rows
 from skfactor.portfolios._sort import PortfolioSort
+from skfactor.portfolios._text import returns_text
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,7 +43,11 @@ class QuantileLongShort:
     >>> expected = pd.Series([1.0, 2.0, 3.0, 4.0, 1.0, 2.0, 3.0, 4.0], index)
     >>> long_short = quantile_long_short(expected, y, n_quantiles=2)
     >>> long_short
-    QuantileLongShort(2 quantiles, 2 dates)
+    QuantileLongShort: 2 quantiles, 2 dates, turnover 0.00
+                        mean      sd      t assets
+    expected_return1  0.0175  0.0035   7.00    2.0
+    expected_return2  0.0325  0.0035  13.00    2.0
+    long-short        0.0150  0.0071   3.00      –
     >>> long_short.returns.round(3).to_list()
     [0.02, 0.01]
     """
@@ -52,7 +57,10 @@ class QuantileLongShort:
 
     def __repr__(self) -> str:
         n_dates, n_quantiles = self.portfolios.returns.shape
-        return f"{type(self).__name__}({n_quantiles} quantiles, {n_dates} dates)"
+        head = f"{type(self).__name__}: {n_quantiles} quantiles, {n_dates} dates, turnover "
+        head += f"{self.turnover.mean():.2f}"
+        both = self.portfolios.returns.assign(**{"long-short": self.returns})
+        return returns_text(head, both, self.portfolios.counts)
 
     @cached_property
     def turnover(self) -> pd.Series:
@@ -136,7 +144,12 @@ def quantile_long_short(
     Breakpoints are taken from all assets with an expected return, whether or not their return
     is there: who will have one is not known at t−1. An asset without a return takes no part
     afterwards. Where a date has fewer assets than quantiles, or all have one expected return,
-    there is no long–short return.
+    there is no long–short return. [1]_ reports such portfolios of deciles.
+
+    References
+    ----------
+    .. [1] S. Gu, B. Kelly and D. Xiu, "Autoencoder asset pricing models", Journal of
+       Econometrics 222, 429–450, 2021.
 
     Examples
     --------

@@ -6,6 +6,7 @@ from functools import cached_property
 import pandas as pd
 
 from skfactor.portfolios._returns import Holdings
+from skfactor.portfolios._text import returns_text
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -46,7 +47,11 @@ class SortedPortfolios:
     >>> y = pd.Series([0.0, 0.02, 0.03, 0.05, 0.01, 0.01, 0.02, 0.02], index)
     >>> portfolios = PortfolioSort("value", 2).sort(X, y)
     >>> portfolios
-    SortedPortfolios(2 portfolios, 2 dates)
+    SortedPortfolios: 2 portfolios and spreads, 2 dates
+                    mean      sd     t assets
+    value1        0.0125  0.0035  5.00    2.0
+    value2        0.0275  0.0177  2.20    2.0
+    value spread  0.0150  0.0212  1.00      –
     >>> portfolios.turnover["value2"].round(3).to_list()
     [nan, 0.5]
     """
@@ -59,7 +64,9 @@ class SortedPortfolios:
 
     def __repr__(self) -> str:
         n_dates, n_portfolios = self.returns.shape
-        return f"{type(self).__name__}({n_portfolios} portfolios, {n_dates} dates)"
+        head = f"{type(self).__name__}: {n_portfolios} portfolios and spreads, {n_dates} dates"
+        spreads = self.spreads.add_suffix(" spread")
+        return returns_text(head, pd.concat([self.returns, spreads], axis=1), self.counts)
 
     @cached_property
     def turnover(self) -> pd.DataFrame:

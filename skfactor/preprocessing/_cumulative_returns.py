@@ -80,7 +80,12 @@ class CumulativeReturns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     spread may have, divides by its absolute value, so that the path rises with the price, and
     a first price of 0 leaves differences; scaled by row, such paths are like all others.
 
-    Scaling by row forgets how far a path went: see :meth:`inverse_transform`.
+    Scaling by row forgets how far a path went: see :meth:`inverse_transform`. Scaled paths are
+    what [1]_ clusters.
+
+    References
+    ----------
+    .. [1] P. Leo, "Clustering S&P500 using Fully Convolutional Autoencoders", 2020.
 
     Examples
     --------

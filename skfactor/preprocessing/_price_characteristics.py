@@ -91,14 +91,22 @@ def price_characteristics(
     ``dollar_volume``             log of the mean daily value traded in the month
     ``dollar_volume_volatility``  standard deviation of the log of one plus that value
     ``illiquidity``               mean of absolute return over value traded in millions
-                                  (Amihud), in the month
+                                  in the month
     ``zero_trading``              share of days of the month without trade
     ``turnover``                  mean of shares traded over shares outstanding, in the month
     ``size``                      log of price times shares outstanding at the end of the month
     ============================  ==========================================================
 
+    Most are among those of [1]_, over the windows stated here; ``illiquidity`` is that of [2]_.
     Daily returns span one day of the table and no gap. Adjusted prices times unadjusted
     shares would not be the size of a company: adjust both, or neither.
+
+    References
+    ----------
+    .. [1] S. Gu, B. Kelly and D. Xiu, "Empirical asset pricing via machine learning", Review of
+       Financial Studies 33, 2223–2273, 2020.
+    .. [2] Y. Amihud, "Illiquidity and stock returns: cross-section and time-series effects",
+       Journal of Financial Markets 5, 31–56, 2002.
 
     Examples
     --------

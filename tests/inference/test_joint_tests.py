@@ -350,3 +350,25 @@ def test_result_reads_as_sentences_and_cannot_be_changed():
     assert pickle.loads(pickle.dumps(found)) == found
     tiny = HypothesisTest("A", "B.", 30.0, 1e-9, "normal", notes=("C.",))
     assert repr(tiny) == "A: normal = 30.000, p = 1e-09 (approximate)\nNull: B.\nNote: C."
+
+
+@pytest.mark.parametrize(
+    ("statistic", "shown"),
+    [
+        (1.4, "1.400"),
+        (-0.117, "-0.117"),
+        (0.0999, "0.0999"),
+        (0.00123, "0.00123"),
+        (0.000473847, "4.74e-04"),
+        (-1.2e-7, "-1.20e-07"),
+        (0.0, "0.000"),
+        (np.nan, "nan"),
+        (np.inf, "inf"),
+    ],
+)
+def test_a_small_statistic_is_not_shown_as_zero(statistic, shown):
+    assert f"F = {shown}, p = 0.500" in repr(HypothesisTest("A", "B.", statistic, 0.5, "F"))
+
+
+def test_a_p_value_that_no_number_can_hold_is_not_shown_as_zero():
+    assert "F = 9.000, p < 1e-300" in repr(HypothesisTest("A", "B.", 9.0, 0.0, "F"))

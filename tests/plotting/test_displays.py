@@ -18,7 +18,7 @@ from sklearn.metrics import silhouette_samples
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skfactor.cluster._choice import ClusterChoice, elbow_of
+from skfactor.cluster._choice import ClusterChoice, choose_n_clusters, elbow_of
 from skfactor.cluster._correlation import cluster_correlations, cluster_returns
 from skfactor.plotting import (
     ClusterBoxPlotDisplay,
@@ -463,7 +463,7 @@ class TestElbow:
         chain = make_pipeline(StandardScaler(), KMeans(n_init=1, random_state=0))
         display = ElbowDisplay.from_estimator(chain, features, n_clusters=numbers)
         Z = StandardScaler().fit_transform(features)
-        fits = [KMeans(k, n_init=1, random_state=0).fit(Z) for k in numbers]
+        fits = [KMeans(k, n_init=1, random_state=0).fit(Z) for k in (1, *numbers)]
         np.testing.assert_allclose(display.table["inertia"], [fit.inertia_ for fit in fits])
         assert not hasattr(chain[-1], "labels_")
         with pytest.raises(ValueError, match="`inertia_` once fitted; got AgglomerativeClustering"):
@@ -479,6 +479,32 @@ class TestElbow:
         assert display.axes_[1].get_ylabel() == "davies bouldin"
         legend = [text.get_text() for text in display.axes_[1].get_legend().get_texts()]
         assert legend == ["data", "chosen: 3", "no clusters (reference)"]
+
+    @pytest.mark.parametrize("numbers", [(2, 3), (2, 3, 4, 5, 6), (4, 8)])
+    def test_the_knee_drawn_is_the_elbow_of_the_choice(self, features, numbers):
+        kmeans = KMeans(n_init=3, random_state=0)
+        choice = choose_n_clusters(kmeans, features, numbers, n_subsamples=2, random_state=0)
+        display = ElbowDisplay.from_choice(choice)
+        assert display.knee_ == choice.elbow
+        line = display.lines_["inertia"]
+        assert list(line.get_xdata()) == [1, *numbers]
+        assert display.ax_.get_xlim()[0] < 1
+        # The mark stands on the curve, and its own chord rule finds it there.
+        assert elbow_of(line.get_xdata(), line.get_ydata()) == choice.elbow
+        assert list(display.lines_["silhouette"].get_xdata()) == [*numbers]
+        spread = ((features - features.mean()) ** 2).to_numpy().sum()
+        assert line.get_ydata()[0] == pytest.approx(spread)
+        fitted = ElbowDisplay.from_estimator(kmeans, features, n_clusters=numbers)
+        assert fitted.knee_ == choice.elbow
+
+    def test_a_choice_without_an_elbow_gets_no_mark(self):
+        table = TABLE.assign(inertia=[40.0, 30.0, 20.0, 10.0])
+        choice = ClusterChoice(
+            3, None, table, "silhouette", 0.05, "unimodal", null=table, total_inertia=50.0
+        )
+        display = ElbowDisplay.from_choice(choice, panels=["inertia"])
+        assert display.knee_ is None
+        assert len(display.ax_.lines) == 1
 
     @pytest.mark.parametrize(
         ("inertia", "knee"),

@@ -148,7 +148,10 @@ def test_names_are_kept_and_make_a_factor():
     assert_allclose(factor, found.returns["small"] - found.returns["big"])
     with pytest.raises(ValueError, match="must be clusters, 'big', 'small'; got 'value'"):
         found.spread("value", "big")
-    assert repr(found) == "ClusterPortfolios(2 clusters, 12 dates)"
+    head, _, big, _ = repr(found).splitlines()
+    assert head == "ClusterPortfolios: 2 clusters, 12 dates"
+    mean, sd = found.returns["big"].mean(), found.returns["big"].std()
+    assert big.split()[:3] == ["big", f"{mean:.4f}", f"{sd:.4f}"]
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,17 @@ class TestEfficient:
         )
         assert tangency_portfolio(factors).returns.notna().sum() == 60 - 12
         assert tangency_portfolio(factors, window=8).returns.notna().sum() == 60 - 8
-        assert repr(tangency_portfolio(factors)) == "EfficientPortfolio(3 factors, 48 of 60 dates)"
+
+    def test_prints_what_it_earned_and_its_latest_weights(self, factors):
+        found = tangency_portfolio(factors)
+        earned, latest = repr(found).splitlines()
+        assert earned == (
+            f"EfficientPortfolio: 3 factors, 48 of 60 dates; mean {found.returns.mean():.4f}, "
+            f"sd {found.returns.std():.4f} a period"
+        )
+        assert latest.startswith(
+            f"Latest weights: {factors.columns[0]} {found.weights.iloc[-1, 0]:.2f}, "
+        )
 
     def test_trading_costs_what_is_traded(self, factors):
         found = tangency_portfolio(factors)
@@ -179,7 +189,10 @@ class TestLongShort:
             found.portfolios.returns,
             sort.returns.set_axis(found.portfolios.returns.columns, axis=1),
         )
-        assert repr(found) == "QuantileLongShort(10 quantiles, 12 dates)"
+        lines = repr(found).splitlines()
+        assert lines[0].startswith("QuantileLongShort: 10 quantiles, 12 dates, turnover ")
+        assert len(lines) == 2 + 10 + 1
+        assert lines[-1].split()[:2] == ["long-short", f"{found.returns.mean():.4f}"]
 
     def test_arrays_with_dates_and_assets_and_row_order(self, panel):
         expected, y, _ = panel

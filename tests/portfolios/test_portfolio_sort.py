@@ -306,7 +306,17 @@ def test_the_recipe_and_its_result_pickle():
     assert pickle.loads(pickle.dumps(recipe)) == recipe
     result = recipe.sort(_panel(), "ret")
     assert pickle.loads(pickle.dumps(result)).turnover.equals(result.turnover)
-    assert repr(result) == "SortedPortfolios(6 portfolios, 30 dates)"
+    lines = repr(result).splitlines()
+    assert lines[0] == "SortedPortfolios: 6 portfolios and spreads, 30 dates"
+    assert len(lines) == 2 + 6 + 2
+    value = result.spreads["value"]
+    t = value.mean() / value.std() * np.sqrt(value.count())
+    assert lines[-1].split()[-4:] == [
+        f"{value.mean():.4f}",
+        f"{value.std():.4f}",
+        f"{t:.2f}",
+        "–",
+    ]
 
 
 @pytest.mark.parametrize(
