@@ -34,6 +34,9 @@ _RIDGE = 1e-3
 _TEACHER = {"hidden_layer_sizes": (32,), "batch_norm": "before", "dropout": 0.0, "ridge": _RIDGE}
 _TEACHER_L1, _TEACHER_BATCH, _TEACHER_RATE = 2e-3, 12, 0.01
 _TEACHER_EPOCHS, _TEACHER_PATIENCE = 100, 15
+# Factors more than are asked for. With just as many, two of three trainings of a simulated panel
+# ended with one of its two factors lost; with one more, none. The best are kept.
+_SPARE = 1
 # Rows that are enough to learn a function of characteristics from.
 _LESSONS = 60_000
 # Weights that were taught are refined in smaller steps than weights that were drawn.
@@ -92,14 +95,16 @@ def fit_deep(model: Any, network: dict[str, Any], panel: Panel, given: FloatArra
         return DeepFit([trained[m] for m in order], losses, interrupted)
     scale = _root_mean_square(panel.returns[: int(panel.starts[training.n_train])])
     given_scale = np.array([_root_mean_square(c[: training.n_train]) for c in given.T])
+    teaching = _teaching(training)
     teachers, interrupted = train_members(
-        _standardised(arrays, scale, given_scale), _teaching(training), seeds, **where
+        _standardised(arrays, scale, given_scale), teaching, seeds, **where
     )
     if not teachers:
         return DeepFit([], interrupted=True)
     losses = np.array([_judged(teacher) for teacher in teachers]) * scale**2
     order = np.argsort(losses, kind="stable")[: model.n_members]
-    beta_scale = np.concatenate([np.ones(network["n_deep"]), scale / given_scale])
+    n_latent = teaching.network["n_latent"]
+    beta_scale = np.concatenate([np.ones(n_latent), scale / given_scale])
     lessons = [
         (_lessons(teachers[m].state, beta_scale, network, training, panel, given), seeds[m])
         for m in order
@@ -168,7 +173,7 @@ def _teaching(training: Training) -> Training:
     return Training(
         network={
             "n_features": mine["n_features"],
-            "n_latent": mine["n_deep"],
+            "n_latent": mine["n_deep"] + _SPARE if mine["n_deep"] else 0,
             "n_given": mine["n_given"],
             "n_inputs": None,
             **_TEACHER,
@@ -219,39 +224,66 @@ def _lessons(
     respect to these portfolios follows from the mean exposures; how far to trust them is
     measured on the dates held out.
     """
-    K = network["n_deep"]
+    K, n_given = network["n_deep"], given.shape[1]
     betas = BetaNetwork.from_state(state, beta_scale)(panel.X)
     cut = int(panel.starts[training.n_train])
     if not K:
         return betas[:cut]
-    latent, known = betas[:, :K], betas[:, K:]
+    latent, known = np.hsplit(betas, [betas.shape[1] - n_given])
     left = panel.returns - np.einsum("nb,nb->n", known, given[panel.date_codes])
     moment = latent[:cut].T @ latent[:cut] / cut
     if np.trace(moment) <= _LEAST_MOMENT:  # the network found no factor
         return np.hstack([np.zeros((cut, 2 * K)), known[:cut]])
     train = panel.between(0, training.n_train)
     factors, _ = section_least_squares(latent[:cut], left[:cut], train.starts, _RIDGE)
-    latent = latent @ canonical_rotation(moment, factors)
+    # Least squares leave open how much of the benchmark is in a latent factor: take it out.
+    spanned = np.linalg.lstsq(given[: training.n_train], factors, rcond=None)[0]
+    known = known + latent @ spanned.T
+    left = panel.returns - np.einsum("nb,nb->n", known, given[panel.date_codes])
+    rotation = canonical_rotation(moment, factors - given[: training.n_train] @ spanned)
+    latent = latent @ rotation[:, :K]
     weights = long_short_weights(latent, panel.starts, network["weighting"])
     exposures = weights[:cut].T @ latent[:cut] / train.n_dates
     deep = latent @ np.linalg.pinv(exposures, rcond=1e-6)
-    # Least squares leave open how much of the benchmark is in a latent factor. Portfolios do not:
-    # with f for them and b for the benchmark, r = d (f - B b) + k b = d f + (k - d B) b.
-    known = known - deep @ (weights[:cut].T @ known[:cut] / train.n_dates)
-    left = panel.returns - np.einsum("nb,nb->n", known, given[panel.date_codes])
-    deep = deep * _trust(deep, weights, left, panel, training)
-    return np.hstack([latent[:cut], deep[:cut], known[:cut]])
+    # Portfolios are exposed to the benchmark: with f for them, b for it, k for betas on it and B
+    # for their exposures, r = k b + d (f - B b). Trust scales d in both places.
+    exposed = weights[:cut].T @ known[:cut] / train.n_dates
+    deep = deep * _trust(deep, weights, exposed, left, panel, given, training)
+    return np.hstack([latent[:cut], deep[:cut], (known - deep @ exposed)[:cut]])
 
 
 def _trust(
-    deep: FloatArray, weights: FloatArray, left: FloatArray, panel: Panel, training: Training
+    deep: FloatArray,
+    weights: FloatArray,
+    exposed: FloatArray,
+    left: FloatArray,
+    panel: Panel,
+    given: FloatArray,
+    training: Training,
 ) -> FloatArray:
-    """Return by how much of its betas each sorted factor explains returns that it has not seen."""
+    """Return by how much of its betas each sorted factor explains returns that it has not seen.
+
+    Parameters
+    ----------
+    deep, weights : ndarray of shape (n_rows, n_deep)
+        Betas on the sorted factors, and what these hold.
+    exposed : ndarray of shape (n_deep, n_given)
+        Exposures of the sorted factors to the benchmark.
+    left : ndarray of shape (n_rows,)
+        Returns less what the benchmark explains of them.
+    panel, given, training : Panel, ndarray, Training
+        The panel, the benchmark and the dates that are held out.
+
+    Returns
+    -------
+    ndarray of shape (n_deep,)
+        Between 0 and 1.
+    """
     first = training.n_train if training.n_valid else 0
     rows = slice(int(panel.starts[first]), None)
     judged = panel.between(first, panel.n_dates)
     earned = np.where(np.isnan(judged.returns), 0.0, judged.returns)[:, None] * weights[rows]
-    factors = np.add.reduceat(earned, judged.starts[:-1], axis=0)
+    factors = np.add.reduceat(earned, judged.starts[:-1], axis=0) - given[first:] @ exposed.T
     # Without the own return of the row, as anywhere where fits are judged.
     parts = deep[rows] * (factors[judged.date_codes] - earned)
     seen = ~np.isnan(left[rows])

@@ -247,9 +247,10 @@ def test_no_patience_runs_all_epochs_and_keeps_the_last_weights(panel):
     assert model.members_[0].best_epoch == 4
 
 
-def test_held_out_dates_do_not_move_the_weights(panel):
+@pytest.mark.parametrize("loss", ["mse", "huber"])
+def test_held_out_dates_do_not_move_the_weights(panel, loss):
     X, y, market, _ = panel
-    settings = {**QUICK, "start": "random", "patience": None, "max_epochs": 3}
+    settings = {**QUICK, "start": "random", "loss": loss, "patience": None, "max_epochs": 3}
     early = first(X).index.get_level_values("date") <= "2016-10"  # 22 of 28 dates
     changed = first(y).copy()
     changed[~early] = 0.5
@@ -288,6 +289,77 @@ def test_benchmark_dates_that_are_missing_are_named(panel):
     short = market.drop([market.index[3], market.index[5]])
     with pytest.raises(ValueError, match=r"`benchmark` must cover every date of X; got 2 of 40"):
         Deep(**QUICK, benchmark=short).fit(X, y)
+
+
+def test_later_benchmark_dates_that_are_missing_are_named_when_they_are_needed(panel, fitted):
+    X, y, market, _ = panel
+    model = pickle.loads(pickle.dumps(fitted)).set_params(benchmark=market[:"2017-06"])
+    for call in (model.factor_returns, model.reconstruct, model.score, model.update):
+        with pytest.raises(ValueError, match=r"`benchmark` must cover every date of X; got 10 of"):
+            call(last(X), last(y))
+
+
+def test_betas_and_expected_returns_come_before_the_benchmark_is_known(panel, fitted):
+    X, _, market, _ = panel
+    model = pickle.loads(pickle.dumps(fitted)).set_params(benchmark=market[:"2017-04"])
+    pd.testing.assert_series_equal(model.predict(last(X)), fitted.predict(last(X)))
+    pd.testing.assert_frame_equal(model.transform(last(X)), fitted.transform(last(X)))
+    pd.testing.assert_frame_equal(model.weights(last(X)), fitted.weights(last(X)))
+
+
+@pytest.mark.parametrize("start", ["random", "least_squares"])
+def test_what_comes_after_the_dates_of_fit_is_never_looked_at(panel, start):
+    X, y, market, _ = panel
+    settings = {**QUICK, "max_epochs": 3, "start": start}
+    changed = market.copy()
+    changed["2017-05":] = 0.5
+    one = Deep(**settings, benchmark=market).fit(first(X), first(y))
+    two = Deep(**settings, benchmark=changed).fit(first(X), first(y))
+    for name, values in one.members_[0].state.items():
+        np.testing.assert_array_equal(two.members_[0].state[name], values)
+    late = last(X).index.get_level_values("date") > "2017-08"
+    other_X, other_y = last(X).copy(), last(y).copy()
+    other_X[late], other_y[late] = -other_X[late], 0.5
+    changed = market.copy()
+    changed["2017-09":] = 0.5
+    two.set_params(benchmark=changed).update(other_X, other_y)
+    one.update(last(X), last(y))
+    early = last(X)[~late]
+    pd.testing.assert_series_equal(two.predict(early), one.predict(early))
+    pd.testing.assert_frame_equal(two.weights(other_X)[~late], one.weights(last(X))[~late])
+    fits = one.reconstruct(last(X), last(y))
+    pd.testing.assert_series_equal(two.reconstruct(other_X, other_y)[~late], fits[~late])
+    assert not np.allclose(two.reconstruct(other_X, other_y)[late], fits[late])
+
+
+@pytest.mark.parametrize("alpha_penalty", ["date", "asset"])
+def test_row_order_does_not_matter(panel, alpha_penalty):
+    X, y, market, _ = panel
+    settings = {**QUICK, "max_epochs": 3, "alpha_penalty": alpha_penalty, "lambda_alpha": 0.1}
+    model = Deep(**settings, benchmark=market).fit(first(X), first(y))
+    order = np.random.default_rng(0).permutation(len(X))
+    mixed_X, mixed_y = X.iloc[order], y.iloc[order]
+    other = clone(model).fit(first(mixed_X), first(mixed_y))
+    np.testing.assert_allclose(other.predict(mixed_X), model.predict(X).iloc[order], atol=1e-9)
+    np.testing.assert_allclose(other.weights(mixed_X), model.weights(X).iloc[order], atol=1e-9)
+    np.testing.assert_allclose(other.factor_returns_, model.factor_returns_, atol=1e-9)
+    assert other.score(mixed_X, mixed_y) == pytest.approx(model.score(X, y))
+
+
+def test_an_asset_away_for_a_year_comes_back(panel):
+    X, y, market, _ = panel
+    away = (X.index.get_level_values("asset") == 7) & (
+        X.index.get_level_values("date").year == 2016
+    )
+    model = Deep(**{**QUICK, "max_epochs": 3}, benchmark=market)
+    model.fit(first(X[~away]), first(y[~away]))
+    assert np.isfinite(model.predict(X)).all()
+    assert np.isfinite(model.reconstruct(X[~away], y[~away])).all()
+    whole = model.weights(X)["factor1"]
+    held = model.weights(X[~away])["factor1"]
+    other = held.index.get_level_values("date").year != 2016
+    pd.testing.assert_series_equal(held[other], whole.loc[held.index[other]])
+    np.testing.assert_allclose(held.clip(lower=0).groupby(level="date").sum(), 1.0)
 
 
 def test_a_benchmark_needs_dates():
