@@ -28,7 +28,7 @@ def section_least_squares(
     Parameters
     ----------
     betas : ndarray of shape (n_rows, n_factors)
-        Betas, sorted by date.
+        Betas, sorted by date; computed with in double precision, a date at a time.
     returns : ndarray of shape (n_rows,)
         Returns; ``NaN`` where missing.
     starts : ndarray of shape (n_dates + 1,)
@@ -54,17 +54,40 @@ def section_least_squares(
     cross = np.empty((n_dates, n_factors))
     plain = weights is None and bool(observed.all())
     for t, (start, stop) in enumerate(itertools.pairwise(starts)):
-        B = betas[start:stop]
+        B = betas[start:stop].astype(np.float64, copy=False)
         gram[t] = B.T @ B if plain else B.T @ (B * weight[start:stop, None])
         cross[t] = weighted[start:stop] @ B
     inverse = _inverse(gram, ridge)
     factors = np.einsum("tkl,tl->tk", inverse, cross)
     leverage = np.empty(len(betas))
     for t, (start, stop) in enumerate(itertools.pairwise(starts)):
-        B = betas[start:stop]
+        B = betas[start:stop].astype(np.float64, copy=False)
         leverage[start:stop] = np.einsum("nk,nk->n", B @ inverse[t], B)
     leverage *= weight
     return factors, leverage
+
+
+def section_fits(betas: FloatArray, factors: FloatArray, starts: IntArray) -> FloatArray:
+    """Return the betas of each row times the factor returns of its date.
+
+    Parameters
+    ----------
+    betas : ndarray of shape (n_rows, n_factors)
+        Betas, sorted by date.
+    factors : ndarray of shape (n_dates, n_factors)
+        Factor returns.
+    starts : ndarray of shape (n_dates + 1,)
+        Where each date begins.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        Fits, in double precision.
+    """
+    fits = np.empty(len(betas))
+    for t, (start, stop) in enumerate(itertools.pairwise(starts)):
+        np.matmul(betas[start:stop], factors[t], out=fits[start:stop])
+    return fits
 
 
 def _inverse(gram: FloatArray, ridge: float) -> FloatArray:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
 
+from skfactor._kernels._sections import section_fits
 from skfactor._typing import ArrayLike, FloatArray
 from skfactor._validation import check_is_fitted, fit_method
 from skfactor.exceptions import FitInterrupted
@@ -219,10 +220,10 @@ class FactorModel(TransformerMixin, RegressorMixin, BaseEstimator, ABC):
             the index of ``X`` where that is a (date, asset) index.
         """
         panel = self._read(X, dates, assets)
-        rows = self._premia_rows(panel)
+        known = self._known_before(panel)
         total = np.zeros(panel.n_rows)
         for betas, path in zip(self._all_betas(panel), self._paths(), strict=True):
-            total += np.einsum("nk,nk->n", betas, path[rows])
+            total += section_fits(betas, path[known], panel.starts)
         return self._series(X, panel.restore(total / self._n_members))
 
     def update(self, X: ArrayLike, y: ArrayLike, *, dates: Any = None, assets: Any = None) -> Self:
@@ -514,7 +515,7 @@ class FactorModel(TransformerMixin, RegressorMixin, BaseEstimator, ABC):
         """Average the members' fits, each without its own return if asked."""
         total = np.zeros(panel.n_rows)
         for betas, factors, leverage in self._all_factors(panel):
-            fit = np.einsum("nk,nk->n", betas, factors[panel.date_codes])
+            fit = section_fits(betas, factors, panel.starts)
             if leave_one_out and leverage is not None:
                 fit = without_own_return(fit, panel.returns, leverage)
             total += fit
@@ -528,7 +529,7 @@ class FactorModel(TransformerMixin, RegressorMixin, BaseEstimator, ABC):
         estimated = np.ones(panel.n_dates, dtype=bool)
         history, samples = [], []
         for betas, factors, leverage in self._all_factors(panel):
-            fit += np.einsum("nk,nk->n", betas, factors[panel.date_codes]) / self._n_members
+            fit += section_fits(betas, factors, panel.starts) / self._n_members
             if leverage is not None:
                 own += leverage / self._n_members
                 estimated = dates_with_returns(panel)
@@ -573,13 +574,13 @@ class FactorModel(TransformerMixin, RegressorMixin, BaseEstimator, ABC):
         forecast: PremiaForecast = as_forecast(self.premia)
         return [forecast.path(values) for values in self._history.values]
 
-    def _premia_rows(self, panel: Panel) -> Any:
-        """Return for each row how many factor returns were known before its date."""
+    def _known_before(self, panel: Panel) -> Any:
+        """Return how many factor returns were known before each date."""
         known = self._history.dates
         if panel.dates is None or known is None:
-            return np.full(panel.n_rows, self._history.values.shape[1])
+            return np.full(panel.n_dates, self._history.values.shape[1])
         self._check_kind(panel.dates)
-        return known.searchsorted(panel.dates, side="left")[panel.date_codes]
+        return known.searchsorted(panel.dates, side="left")
 
     def _check_kind(self, dates: pd.Index) -> None:
         known = self._history.dates

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from skfactor._kernels._sections import section_least_squares
+from skfactor._kernels._sections import section_fits, section_least_squares
 from skfactor._typing import FloatArray, RandomState
 from skfactor._validation import CallbackSupportMixin, Interval, StrOptions, check_layer_sizes
 from skfactor.factor_models._base import EnsembleFactorModel, observed_factors
@@ -352,7 +352,7 @@ class ConditionalAutoencoderFactorModel(CallbackSupportMixin, EnsembleFactorMode
         if not self.n_factors:
             values = np.empty((panel.n_dates, 0))
         elif weights is None:
-            known = np.einsum("nk,nk->n", betas[:, self.n_factors :], observed[panel.date_codes])
+            known = section_fits(betas[:, self.n_factors :], observed, panel.starts)
             values, leverage = section_least_squares(
                 latent, source.returns - known, panel.starts, self.ridge
             )

@@ -238,8 +238,12 @@ class CrossSectionalFactorModel(FactorModel):
         return ["intercept", *own] if self.fit_intercept else own
 
     def _member_betas(self, panel: Panel, member: int) -> FloatArray:
-        betas = panel.X[:, self._columns].astype(np.float64, copy=False)
-        return np.hstack([np.ones((panel.n_rows, 1)), betas]) if self.fit_intercept else betas
+        betas = panel.X
+        if len(self._columns) < betas.shape[1]:
+            betas = betas[:, self._columns]
+        if not self.fit_intercept:
+            return betas
+        return np.hstack([np.ones((panel.n_rows, 1), dtype=betas.dtype), betas])
 
     def _member_factors(
         self, panel: Panel, betas: FloatArray, member: int

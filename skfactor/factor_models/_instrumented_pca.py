@@ -9,6 +9,7 @@ from scipy.linalg import LinAlgWarning
 from sklearn.exceptions import ConvergenceWarning
 
 from skfactor._kernels._moments import moments_by_date
+from skfactor._kernels._sections import section_fits
 from skfactor._typing import ArrayLike, FloatArray
 from skfactor._validation import Interval, column_label, join
 from skfactor.factor_models._base import (
@@ -243,7 +244,7 @@ class InstrumentedPCA(FactorModel):
             return known, None
         returns = panel.returns - self._alphas(panel)
         if known.shape[1]:
-            returns -= np.einsum("nk,nk->n", betas[:, K:], known[panel.date_codes])
+            returns -= section_fits(betas[:, K:], known, panel.starts)
         latent, leverage = factors_of_betas(
             betas[:, :K], returns, panel.X, panel.starts, self.ridge
         )
@@ -313,7 +314,7 @@ class InstrumentedPCA(FactorModel):
     def _fits(self, panel: Panel, leave_one_out: bool) -> FloatArray:
         betas = self._member_betas(panel, 0)
         factors, leverage = self._member_factors(panel, betas, 0)
-        fit = self._alphas(panel) + np.einsum("nk,nk->n", betas, factors[panel.date_codes])
+        fit = self._alphas(panel) + section_fits(betas, factors, panel.starts)
         if leave_one_out and leverage is not None:
             return without_own_return(fit, panel.returns, leverage)
         return fit

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skfactor._kernels._sections import section_fits
 from skfactor._typing import FloatArray
 from skfactor.factor_models._base import FactorModel
 from skfactor.metrics._model_output import ModelRows
@@ -54,7 +55,7 @@ def sided_fits(model: FactorModel, of_betas: Panel, of_factors: Panel) -> FloatA
         source = model._member_betas(of_factors, member)
         factors, _ = model._member_factors(of_factors, source, member)
         betas = source if of_betas is of_factors else model._member_betas(of_betas, member)
-        total += np.einsum("nk,nk->n", betas, factors[of_betas.date_codes])
+        total += section_fits(betas, factors, of_betas.starts)
     return alphas_of(model, of_betas) + total / model._n_members
 
 

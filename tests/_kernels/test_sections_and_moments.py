@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from skfactor._kernels._moments import moments_by_date
-from skfactor._kernels._sections import section_least_squares
+from skfactor._kernels._sections import section_fits, section_least_squares
 
 STARTS = np.array([0, 7, 7, 9, 20])
 
@@ -43,6 +43,17 @@ def test_leverage_is_the_derivative_of_a_fit_by_its_own_return(rows):
         slope = B[i] @ (after[t] - factors[t]) / 1e-3
         np.testing.assert_allclose(leverage[i], slope, rtol=1e-8)
     assert leverage[3] == 0
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_fits_are_betas_times_the_factor_returns_of_the_date(dtype):
+    rng = np.random.default_rng(0)
+    starts = np.array([0, 3, 3, 7])
+    betas, factors = rng.normal(size=(7, 2)).astype(dtype), rng.normal(size=(3, 2))
+    fits = section_fits(betas, factors, starts)
+    assert fits.dtype == np.float64
+    for row, date in enumerate([0, 0, 0, 2, 2, 2, 2]):
+        assert fits[row] == pytest.approx(float(betas[row].astype(float) @ factors[date]))
 
 
 def test_ridge_is_relative_to_the_size_of_the_betas(rows):
