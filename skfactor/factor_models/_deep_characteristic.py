@@ -111,7 +111,8 @@ class DeepCharacteristicFactorModel(EnsembleFactorModel):
         of each epoch, with the penalty of alphas and without those of weights. On the dates
         held out a row is fitted by factors without its own return.
     restart_losses_ : ndarray of shape (n_members * n_restarts,)
-        What trainings were chosen by.
+        What trainings were chosen by: the least loss on the dates held out or, with
+        ``start="least_squares"``, the mean squared error there of what networks are taught.
     n_parameters_ : int
         Number of weights of one member.
     importance_ : Series of shape (n_features,)
@@ -171,11 +172,13 @@ class DeepCharacteristicFactorModel(EnsembleFactorModel):
 
     *Start.* From random weights the gradient of the sorting network is nearly zero until the
     betas know of a factor, and theirs until the sorting does, so that training often ends
-    before it has begun. With ``start="least_squares"`` a conditional autoencoder, whose
-    factors need no weights, is trained first. Its betas, brought to uncorrelated ones, are
-    what the sorting network is taught; the beta networks are taught the betas on the
-    portfolios so sorted, scaled by what they explain of the dates held out. The loss above
-    decides whether its own steps improve on that.
+    before it has begun. With ``start="least_squares"`` conditional autoencoders, whose factors
+    need no weights, are trained first, every other one with one factor more than is asked for,
+    since one with just as many may lose one. What the benchmark explains of their factors is
+    taken out; the betas on the best factors, brought to uncorrelated ones, are what the sorting
+    network is taught. The beta networks are taught the betas on the portfolios so sorted,
+    scaled by what they explain of the dates held out. By their error there the ``n_members``
+    best are kept, and the loss above decides whether its own steps improve on them.
 
     *Sign, scale and order.* A deep factor is long one and short one unit of money. It earns a
     positive mean over the dates of ``fit``, and the first explains most. With several members

@@ -1,12 +1,11 @@
-"""What sorting networks are taught by a network of least squares."""
+"""What sorting networks are taught before they train."""
 
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from skfactor._nn._conditional import ConditionalAutoencoder
-from skfactor.factor_models._deep_fit import _TEACHER, _lessons
+from skfactor.factor_models._deep_start import lesson_from
 from skfactor.factor_models._sorting import long_short_weights
 from skfactor.panel._panel import Panel
 
@@ -28,35 +27,24 @@ def make_panel(seed=0, hidden=1.0):
     return Panel(X=X, y=y, starts=np.arange(N_DATES + 1) * N_ASSETS), given, secret
 
 
-def teacher(latent, known):
-    """A network of least squares whose betas are linear, with the given coefficients."""
-    coefficients = np.column_stack([latent, known])
-    n_latent = coefficients.shape[1] - 2
-    network = {"n_features": 3, "n_latent": n_latent, "n_given": 2, "n_inputs": None, **_TEACHER}
-    module = ConditionalAutoencoder(**network, seeds=[0])
-    state = {name: value.numpy().copy() for name, value in module.state_dict().items()}
-    # Of a pair of units one is on at a time, so that together they pass a characteristic on.
-    weight = np.zeros((3, 32), dtype=np.float32)
-    output = np.zeros((32, n_latent + 2), dtype=np.float32)
-    for j in range(3):
-        for unit, sign in ((2 * j, 1.0), (2 * j + 1, -1.0)):
-            weight[j, unit] = sign
-            output[unit] = sign * coefficients[1 + j]
-    state["hidden.0.linear.weight"][0] = weight
-    state["output.weight"][0] = output
-    state["output.bias"][0] = coefficients[0]
-    return state
+def betas_of(panel, latent, known):
+    """Linear betas, with the given coefficients."""
+    return np.column_stack([np.ones(panel.n_rows), panel.X]) @ np.column_stack([latent, known])
 
 
-def lessons(state, panel, given):
-    training = SimpleNamespace(n_train=N_TRAIN, n_valid=N_DATES - N_TRAIN)
-    network = {"n_deep": 1, "weighting": "softmax"}
-    return _lessons(state, np.ones(state["output.bias"].size), network, training, panel, given)
+def teach(panel, given, latent, known, n_deep=1, n_valid=N_DATES - N_TRAIN):
+    network = {"n_deep": n_deep, "weighting": "softmax"}
+    training = SimpleNamespace(n_train=N_DATES - n_valid, n_valid=n_valid, network=network)
+    return lesson_from(betas_of(panel, latent, known), training, panel, given)
+
+
+def targets_of(panel, given, latent, known):
+    return teach(panel, given, latent, known)[0]
 
 
 def test_betas_are_with_respect_to_the_portfolios_so_sorted():
     panel, given, secret = make_panel()
-    taught = lessons(teacher(TRUE_LATENT, TRUE_KNOWN), panel, given)
+    taught = targets_of(panel, given, TRUE_LATENT, TRUE_KNOWN)
     z = panel.X[: N_TRAIN * N_ASSETS]
     assert abs(np.corrcoef(taught[:, 0], z[:, 1])[0, 1]) == pytest.approx(1.0, abs=1e-4)
     weights = long_short_weights(taught[:, :1], panel.starts[: N_TRAIN + 1], "softmax")
@@ -72,9 +60,9 @@ def test_betas_are_with_respect_to_the_portfolios_so_sorted():
 def test_how_much_of_the_benchmark_a_latent_factor_holds_does_not_matter(share):
     # Least squares fit the same returns: the factor takes less of what the betas take more.
     panel, given, _ = make_panel()
-    expected = lessons(teacher(TRUE_LATENT, TRUE_KNOWN), panel, given)
+    expected = targets_of(panel, given, TRUE_LATENT, TRUE_KNOWN)
     mixed = TRUE_KNOWN + share * np.outer(TRUE_LATENT, [1.0, -0.4])
-    found = lessons(teacher(TRUE_LATENT, mixed), panel, given)
+    found = targets_of(panel, given, TRUE_LATENT, mixed)
     np.testing.assert_allclose(found, expected, atol=0.01 * expected.std(axis=0).max())
 
 
@@ -82,7 +70,7 @@ def test_how_much_of_the_benchmark_a_latent_factor_holds_does_not_matter(share):
 def test_a_factor_that_is_noise_is_not_trusted(share):
     panel, given, _ = make_panel(hidden=0.0)
     mixed = TRUE_KNOWN + share * np.outer(TRUE_LATENT, [1.0, -0.4])
-    taught = lessons(teacher(TRUE_LATENT, mixed), panel, given)
+    taught = targets_of(panel, given, TRUE_LATENT, mixed)
     assert np.abs(taught[:, 1]).max() < 0.15
     z = panel.X[: N_TRAIN * N_ASSETS]
     np.testing.assert_allclose(taught[:, 2], 1.0, atol=0.1)
@@ -91,18 +79,48 @@ def test_a_factor_that_is_noise_is_not_trusted(share):
 
 def test_of_more_factors_than_are_asked_for_the_best_is_taught():
     panel, given, _ = make_panel()
-    expected = lessons(teacher(TRUE_LATENT, TRUE_KNOWN), panel, given)
+    expected = targets_of(panel, given, TRUE_LATENT, TRUE_KNOWN)
     nothing = np.array([0.0, 0.0, 0.0, 1.0])
     for both in ([nothing, TRUE_LATENT], [TRUE_LATENT + nothing, TRUE_LATENT - nothing]):
-        found = lessons(teacher(np.column_stack(both), TRUE_KNOWN), panel, given)
+        found = targets_of(panel, given, np.column_stack(both), TRUE_KNOWN)
         assert found.shape == expected.shape
         assert abs(np.corrcoef(found[:, 0], expected[:, 0])[0, 1]) > 0.99
         np.testing.assert_allclose(found[:, 1:], expected[:, 1:], atol=0.15)
 
 
+@pytest.mark.parametrize("n_valid", [12, 0])
+def test_the_loss_is_that_of_fits_without_the_own_return(n_valid):
+    panel, given, _ = make_panel()
+    targets, loss = teach(panel, given, TRUE_LATENT, TRUE_KNOWN, n_valid=n_valid)
+    whole, _ = teach(panel, given, TRUE_LATENT, TRUE_KNOWN, n_valid=0)
+    weights = long_short_weights(whole[:, :1], panel.starts, "softmax")[:, 0]
+    # Betas are linear, so that those of the dates held out follow from the others.
+    rows = slice(0 if n_valid == 0 else N_TRAIN * N_ASSETS, None)
+    design = np.column_stack([np.ones(panel.n_rows), panel.X])
+    betas = design @ np.linalg.lstsq(design[: len(targets)], targets[:, 1:], rcond=None)[0]
+    at = np.repeat(np.arange(N_DATES), N_ASSETS)
+    sign = np.sign(np.corrcoef(targets[:, 0], whole[: len(targets), 0])[0, 1])
+    earned = sign * weights * panel.y
+    others = earned.reshape(N_DATES, N_ASSETS).sum(axis=1)[at] - earned
+    fits = betas[:, 0] * others + (betas[:, 1:] * given[at]).sum(axis=1)
+    assert loss == pytest.approx(((panel.y - fits)[rows] ** 2).mean(), rel=1e-6)
+
+
+def test_betas_that_explain_less_are_known_by_their_loss():
+    panel, given, _ = make_panel()
+    right = teach(panel, given, TRUE_LATENT, TRUE_KNOWN)[1]
+    blurred = teach(panel, given, TRUE_LATENT + np.array([0, 0, 0, 0.7]), TRUE_KNOWN)[1]
+    wrong = teach(panel, given, np.array([0.0, 1.0, 0.0, 0.0]), TRUE_KNOWN)[1]
+    nothing = teach(panel, given, 0 * TRUE_LATENT, TRUE_KNOWN)[1]
+    alone = teach(panel, given, np.empty((4, 0)), TRUE_KNOWN, n_deep=0)[1]
+    assert right < 0.9 * blurred < 0.9 * wrong
+    assert wrong == pytest.approx(nothing, rel=0.01)
+    assert nothing == alone
+
+
 def test_a_network_without_a_factor_teaches_the_benchmark_alone():
     panel, given, _ = make_panel()
-    taught = lessons(teacher(0 * TRUE_LATENT, TRUE_KNOWN), panel, given)
+    taught = targets_of(panel, given, 0 * TRUE_LATENT, TRUE_KNOWN)
     assert not taught[:, :2].any()
     np.testing.assert_allclose(taught[:, 2], 1.0, atol=1e-4)
 
@@ -112,7 +130,7 @@ def test_missing_returns_are_left_out():
     y = panel.y.copy()
     y[::11] = np.nan
     gappy = Panel(X=panel.X, y=y, starts=panel.starts)
-    taught = lessons(teacher(TRUE_LATENT, TRUE_KNOWN), gappy, given)
-    full = lessons(teacher(TRUE_LATENT, TRUE_KNOWN), panel, given)
+    taught = targets_of(gappy, given, TRUE_LATENT, TRUE_KNOWN)
+    full = targets_of(panel, given, TRUE_LATENT, TRUE_KNOWN)
     assert np.isfinite(taught).all()
     assert np.abs(taught - full).max() < 0.2 * np.abs(full).max()
