@@ -84,12 +84,14 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "show_signature": False,
     "download_all_examples": False,
+    "write_computation_times": False,  # its page loads scripts from the network
 }
 
 # -- Pages ---------------------------------------------------------------------------------
 html_theme = "pydata_sphinx_theme"
 html_title = f"skfactor {release}"
 html_static_path = ["_static"]
+html_favicon = "_static/favicon.svg"
 html_css_files = ["skfactor.css"]
 html_copy_source = False
 html_show_sourcelink = False
@@ -110,6 +112,7 @@ html_sidebars = {
     "index": [],
     "install": [],
     "quickstart": [],
+    "quickstart_factors": [],
     "pitfalls": [],
     "coming_from": [],
     "extending": [],
