@@ -1,11 +1,13 @@
 """Build the wheel and the sdist, and use the wheel as a stranger would.
 
-    python tools/check_package.py [--extras] [--folder FOLDER]
+    python tools/check_package.py [--extras | --quick] [--folder FOLDER]
 
 A fresh virtual environment gets the wheel and what it depends on, nothing of development. There
 every public name is imported, a small market is clustered and regressed, and, where mypy is at
 hand, a caller's code is checked against the types that ship. ``--extras`` also asks pip whether
-it can resolve every extra. Needs no package beyond Python's own and a package index.
+it can resolve every extra. ``--quick`` installs nothing that the package depends on: what is in
+wheel and sdist is compared, and the public names are imported from the wheel by the Python that
+runs this. Needs no package beyond Python's own and a package index.
 """
 
 import argparse
@@ -24,15 +26,11 @@ ROOT = Path(__file__).resolve().parents[1]
 CONSTRAINTS = ROOT / "constraints-dev.txt"
 BESIDE_THE_CODE = ["LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml", "conftest.py"]
 
-USE = """
-import importlib, importlib.metadata, importlib.util, inspect, sys, warnings
+NAMES = """
+import inspect, sys, warnings
 warnings.simplefilter("error")
 import skfactor
 
-assert "site-packages" in skfactor.__file__, skfactor.__file__
-assert skfactor.__version__ == importlib.metadata.version("skfactor")
-for tool in ("matplotlib", "pytest", "sphinx", "polars"):
-    assert importlib.util.find_spec(tool) is None, f"{tool} should not be here"
 names = 0
 for part in skfactor.__all__:
     found = getattr(skfactor, part)
@@ -40,6 +38,14 @@ for part in skfactor.__all__:
         assert getattr(found, name) is not None
         names += 1
 assert not {"matplotlib", "pytest"} & set(sys.modules)
+"""
+
+USE = """
+import importlib.metadata, importlib.util
+assert "site-packages" in skfactor.__file__, skfactor.__file__
+assert skfactor.__version__ == importlib.metadata.version("skfactor")
+for tool in ("matplotlib", "pytest", "sphinx", "polars"):
+    assert importlib.util.find_spec(tool) is None, f"{tool} should not be here"
 
 from sklearn.cluster import KMeans
 from sklearn.pipeline import make_pipeline
@@ -126,6 +132,17 @@ def check_contents(sdist: Path, wheel: Path) -> None:
     print(f"{wheel.name} and {sdist.name}: {len(code)} files of code and types in both")
 
 
+def check_names(wheel: Path) -> None:
+    """Import every public name from the wheel, with the packages of the Python at hand."""
+    # Not from the wheel itself, a zip file: what is public is read from the stubs, as files.
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(wheel) as file:
+        file.extractall(folder)
+        where = f"import sys; sys.path.insert(0, {folder!r})"
+        seen = f"assert skfactor.__file__.startswith({folder!r}), skfactor.__file__"
+        say = 'print(f"{names} public names import from the wheel")'
+        print(run(sys.executable, "-c", "\n".join([where, NAMES, seen, say]), cwd=folder).strip())
+
+
 def check_types(folder: Path, python: Path) -> None:
     """Check with mypy that a caller sees the types: good code passes, wrong code does not."""
     if find_spec("mypy") is None:
@@ -151,16 +168,21 @@ def check_extras(python: Path, wheel: Path) -> None:
 def main() -> None:
     """Run the checks."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--extras", action="store_true", help="resolve every extra as well")
+    depth = parser.add_mutually_exclusive_group()
+    depth.add_argument("--extras", action="store_true", help="resolve every extra as well")
+    depth.add_argument("--quick", action="store_true", help="install nothing it depends on")
     parser.add_argument("--folder", type=Path, help="where to build (default: a temporary one)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = (arguments.folder or Path(temporary)).resolve()
         sdist, wheel = build(folder)
         check_contents(sdist, wheel)
+        if arguments.quick:
+            check_names(wheel)
+            return
         python = environment(folder / "user")
         run(python, "-m", "pip", "install", "-q", "-c", CONSTRAINTS, wheel)
-        print(run(python, "-I", "-c", USE, cwd=folder).strip())
+        print(run(python, "-I", "-c", NAMES + USE, cwd=folder).strip())
         check_types(folder, python)
         if arguments.extras:
             check_extras(python, wheel)

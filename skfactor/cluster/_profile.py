@@ -126,7 +126,7 @@ class ClusterProfile:
         table["share"] = table["share"].map("{:.1%}".format)
         return (
             f"ClusterProfile: {counts}\n\nMedians of the features that separate most\n"
-            f"{table.to_string(float_format='{:.4g}'.format)}\n\n"
+            f"{table.to_string(float_format=_readable)}\n\n"
             f"What separates the clusters ({note})\n"
             f"{self.separation.head(10).to_string(float_format='{:.3g}'.format)}"
         )
@@ -139,10 +139,15 @@ class ClusterProfile:
         return (
             f"<p><strong>ClusterProfile</strong>: {counts}</p>"
             "<p>Medians of the features that separate most</p>"
-            f"{table.to_html(float_format='{:.4g}'.format)}"
+            f"{table.to_html(float_format=_readable)}"
             f"<p>What separates the clusters ({note})</p>"
             f"{separation.to_html(float_format='{:.3g}'.format)}"
         )
+
+
+def _readable(value: float) -> str:
+    """Return four significant digits, or an amount in full where those would hide its size."""
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e12 else f"{value:.4g}"
 
 
 def cluster_profile(

@@ -348,3 +348,11 @@ def test_the_profile_reads_well():
     ]
     with pytest.raises(AttributeError):
         profile.names = None
+
+
+def test_amounts_are_printed_in_full():
+    X = pd.DataFrame({"assets": [1e5, 2e5, 5.1234e7, 6e7], "ratio": [0.123456, 0.2, 3.0, 4.0]})
+    text = repr(cluster_profile(X, [0, 0, 1, 1]))
+    assert "150,000" in text
+    assert "55,617,000" in text
+    assert "e+0" not in text
