@@ -234,19 +234,31 @@ def time_training(rounds, epochs):
         from skfactor.panel._panel import validate_panel
 
         panel = validate_panel(model, X, y, reset=True)
-        return fit_deep(model, model._network(panel, 3), panel, benchmark.to_numpy())
+        fit = fit_deep(model, model._network(panel, 3), panel, benchmark.to_numpy())
+        return float(fit.members[0].history["train_loss"][-1])
+
+    losses = {}
+
+    def recorded(name, run):
+        def keep():
+            losses[name] = run()
+
+        return keep
 
     competitors = {
-        "hand-written": lambda: hand_written(Z, r, given, starts, epochs),
-        "skfactor, training": trained,
+        "hand-written": recorded("hand-written", lambda: hand_written(Z, r, given, starts, epochs)),
+        "skfactor, training": recorded("skfactor, training", trained),
         "skfactor, whole fit": lambda: model.fit(X, y),
-        "fixed size": lambda: fixed_size(dense, returns, given, alive, epochs),
+        "fixed size": recorded(
+            "fixed size", lambda: fixed_size(dense, returns, given, alive, epochs)
+        ),
     }
     seconds = alternate(competitors, rounds)
     return {
         "rows": len(X),
         "assets ever": int(shape[1]),
         "ratios": median_ratios(seconds, "hand-written"),
+        "last losses": losses,
         "seconds": {name: [round(s, 2) for s in times] for name, times in seconds.items()},
     }
 
