@@ -18,13 +18,13 @@ from _timing import alternate, median_ratios, one_thread
 
 one_thread()
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from skorch import NeuralNet  # noqa: E402
-from torch import nn  # noqa: E402
+import numpy as np
+import torch
+from skorch import NeuralNet
+from torch import nn
 
-from skfactor._nn._autoencoder import DenseAutoencoder  # noqa: E402
-from skfactor.decomposition import AutoencoderReducer  # noqa: E402
+from skfactor._nn._autoencoder import DenseAutoencoder
+from skfactor.decomposition import AutoencoderReducer
 
 N_ROWS, N_FEATURES, HIDDEN, N_COMPONENTS = 2_000, 32, (24, 16), 8
 EPOCHS, BATCH, RATE = 100, 128, 0.003

@@ -17,16 +17,17 @@ import os
 import time
 import warnings
 from collections.abc import Callable
+from importlib.util import find_spec
 
 from _timing import alternate, one_thread
 
 one_thread()
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from joblib.externals.loky import get_reusable_executor  # noqa: E402
+import numpy as np
+import torch
+from joblib.externals.loky import get_reusable_executor
 
-from skfactor.factor_models import ConditionalAutoencoderFactorModel  # noqa: E402
+from skfactor.factor_models import ConditionalAutoencoderFactorModel
 
 N_ASSETS, N_FEATURES, N_FACTORS, HIDDEN = 500, 50, 5, 32
 N_TRAIN, N_VALID, BATCH = 120, 40, 20
@@ -158,12 +159,10 @@ def compare(epochs: int, members: int, rounds: int) -> None:
         "hand-written loop": hand_written,
         "skfactor": skfactor,
     }
-    try:
-        from ml4t.models import CAEModel  # noqa: F401
-    except ImportError as error:
-        print(f"ml4t-models cannot be imported ({error}): not measured.")
-    else:
+    if find_spec("ml4t"):
         functions["ml4t-models"] = ml4t
+    else:
+        print("ml4t-models is not installed: not measured.")
     losses: dict[str, float] = {}
 
     def runner(name: str) -> Callable[[], None]:

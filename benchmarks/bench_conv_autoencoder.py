@@ -19,14 +19,14 @@ from _timing import alternate, median_ratios, one_thread
 
 one_thread()
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from skorch import NeuralNet  # noqa: E402
-from torch import nn  # noqa: E402
+import numpy as np
+import torch
+from skorch import NeuralNet
+from torch import nn
 
-from skfactor._nn._autoencoder import DenseAutoencoder  # noqa: E402
-from skfactor._nn._conv import ConvAutoencoder  # noqa: E402
-from skfactor.decomposition import ConvAutoencoderReducer  # noqa: E402
+from skfactor._nn._autoencoder import DenseAutoencoder
+from skfactor._nn._conv import ConvAutoencoder
+from skfactor.decomposition import ConvAutoencoderReducer
 
 N_ROWS, N_FEATURES, N_COMPONENTS = 2_000, 256, 4
 CHANNELS, KERNEL, STRIDE = (8, 32, 128), 4, 4

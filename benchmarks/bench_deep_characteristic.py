@@ -20,14 +20,14 @@ from _timing import alternate, median_ratios, one_thread
 
 one_thread()
 
-import numpy as np  # noqa: E402
-import pandas as pd  # noqa: E402
-import torch  # noqa: E402
-from scipy.stats import rankdata  # noqa: E402
-from torch import nn  # noqa: E402
+import numpy as np
+import pandas as pd
+import torch
+from scipy.stats import rankdata
+from torch import nn
 
-from skfactor.factor_models import DeepCharacteristicFactorModel  # noqa: E402
-from skfactor.metrics import total_r2_score  # noqa: E402
+from skfactor.factor_models import DeepCharacteristicFactorModel
+from skfactor.metrics import total_r2_score
 
 N_TRAIN, N_TEST = 240, 120
 BATCH, RATE, DROPOUT = 75, 0.01, 0.25

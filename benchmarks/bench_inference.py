@@ -24,12 +24,12 @@ from _timing import alternate, median_ratios, one_thread
 
 one_thread()
 
-import numpy as np  # noqa: E402
-import pandas as pd  # noqa: E402
+import numpy as np
+import pandas as pd
 
-from skfactor.inference import alpha_bootstrap  # noqa: E402
-from skfactor.linear_model import FamaFrenchRegressor, FamaMacBeth  # noqa: E402
-from skfactor.portfolios import PortfolioSort  # noqa: E402
+from skfactor.inference import alpha_bootstrap
+from skfactor.linear_model import FamaFrenchRegressor, FamaMacBeth
+from skfactor.portfolios import PortfolioSort
 
 
 def race(ours, theirs, rounds, scale=1.0):

@@ -19,10 +19,10 @@ from _timing import alternate, median_ratios, one_thread
 
 one_thread()
 
-import numpy as np  # noqa: E402
-from ipca import InstrumentedPCA as Peer  # noqa: E402
+import numpy as np
+from ipca import InstrumentedPCA as Peer
 
-from skfactor.factor_models import InstrumentedPCA  # noqa: E402
+from skfactor.factor_models import InstrumentedPCA
 
 TIGHT = 1e-9
 

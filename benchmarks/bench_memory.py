@@ -16,15 +16,15 @@ from _timing import alternate, median_ratios, one_thread
 
 one_thread()
 
-import numpy as np  # noqa: E402
-from sklearn.cluster import KMeans  # noqa: E402
-from sklearn.datasets import make_blobs  # noqa: E402
-from sklearn.model_selection import GridSearchCV, KFold  # noqa: E402
-from sklearn.pipeline import Pipeline  # noqa: E402
-from sklearn.preprocessing import StandardScaler  # noqa: E402
+import numpy as np
+from sklearn.cluster import KMeans
+from sklearn.datasets import make_blobs
+from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 
-from skfactor.manifold import TSNEEmbedder  # noqa: E402
-from skfactor.metrics import silhouette_scorer  # noqa: E402
+from skfactor.manifold import TSNEEmbedder
+from skfactor.metrics import silhouette_scorer
 
 NUMBERS = [2, 3, 4, 5, 6, 7, 8]
 

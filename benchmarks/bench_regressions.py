@@ -20,11 +20,11 @@ from _timing import alternate, median_ratios, one_thread
 
 one_thread()
 
-import numpy as np  # noqa: E402
-import statsmodels.api as sm  # noqa: E402
-from statsmodels.regression.rolling import RollingOLS  # noqa: E402
+import numpy as np
+import statsmodels.api as sm
+from statsmodels.regression.rolling import RollingOLS
 
-from skfactor.linear_model import (  # noqa: E402
+from skfactor.linear_model import (
     FamaFrenchRegressor,
     RollingFamaFrenchRegressor,
 )

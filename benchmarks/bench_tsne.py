@@ -18,14 +18,14 @@ from _timing import alternate, one_thread
 
 one_thread()
 
-import numpy as np  # noqa: E402
-import openTSNE  # noqa: E402
-from openTSNE.affinity import PerplexityBasedNN  # noqa: E402
-from scipy.spatial.distance import cdist  # noqa: E402
-from sklearn.manifold import TSNE  # noqa: E402
-from sklearn.neighbors import NearestNeighbors  # noqa: E402
+import numpy as np
+import openTSNE
+from openTSNE.affinity import PerplexityBasedNN
+from scipy.spatial.distance import cdist
+from sklearn.manifold import TSNE
+from sklearn.neighbors import NearestNeighbors
 
-from skfactor.manifold import TSNEEmbedder  # noqa: E402
+from skfactor.manifold import TSNEEmbedder
 
 PERPLEXITY, EARLY, LATE = 30.0, 250, 750
 N_GROUPS, N_NEIGHBORS, N_JUDGED = 10, 10, 2_000

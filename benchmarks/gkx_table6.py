@@ -39,17 +39,17 @@ from _timing import one_thread
 
 one_thread()
 
-import joblib  # noqa: E402
-import numpy as np  # noqa: E402
-import pandas as pd  # noqa: E402
+import joblib
+import numpy as np
+import pandas as pd
 
-from skfactor.datasets import GKXPanel, make_gkx_panel  # noqa: E402
-from skfactor.factor_models import (  # noqa: E402
+from skfactor.datasets import GKXPanel, make_gkx_panel
+from skfactor.factor_models import (
     ConditionalAutoencoderFactorModel,
     InstrumentedPCA,
     PCAFactorModel,
 )
-from skfactor.metrics import total_r2_score  # noqa: E402
+from skfactor.metrics import total_r2_score
 
 BLOCK = 60
 FIRST_FRESH_SEED = 100
