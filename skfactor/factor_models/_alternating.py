@@ -135,13 +135,6 @@ def _extrapolate(history: list[tuple[FloatArray, FloatArray]]) -> FloatArray:
     return best.reshape(history[-1][1].shape)
 
 
-def nearest_rotation(basis: FloatArray, like: FloatArray) -> FloatArray:
-    """Return orthonormal columns rotated to be nearest to others."""
-    U, _, Vt = np.linalg.svd(basis.T @ like)
-    rotated: FloatArray = basis @ (U @ Vt)
-    return rotated
-
-
 def solve_many(gram: FloatArray, target: FloatArray) -> FloatArray:
     """Solve many small positive semi-definite systems, by minimum norm where singular.
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
+from skfactor._kernels._sections import section_fits
 from skfactor._typing import ArrayLike, FloatArray, RandomState
 from skfactor._validation import Interval, StrOptions, check_layer_sizes
 from skfactor.factor_models._align import mutual_rotations
@@ -471,7 +472,7 @@ class DeepCharacteristicFactorModel(EnsembleFactorModel):
         seen = np.where(np.isnan(panel.returns), 0.0, panel.returns)
         total = np.zeros(panel.n_rows)
         for betas, factors, leverage in self._all_factors(panel):
-            total += np.einsum("nk,nk->n", betas, factors[panel.date_codes])
+            total += section_fits(betas, factors, panel.starts)
             if leave_one_out and leverage is not None:
                 total -= leverage * seen
         return total / self._n_members

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from skfactor._kernels._sections import section_least_squares
+from skfactor._kernels._sections import section_fits, section_least_squares
 from skfactor._nn._members import Training, train_members
 from skfactor._nn._panel_batches import PanelArrays
 from skfactor._typing import FloatArray
@@ -203,7 +203,7 @@ def _judged(training: Training, panel: Panel) -> slice:
 
 def _left(panel: Panel, known: FloatArray, given: FloatArray) -> FloatArray:
     """Return what betas on the benchmark leave of returns."""
-    left: FloatArray = panel.returns - np.einsum("nb,nb->n", known, given[panel.date_codes])
+    left: FloatArray = panel.returns - section_fits(known, given, panel.starts)
     return left
 
 

@@ -13,11 +13,11 @@ from skfactor._kernels._sections import section_least_squares
 from skfactor._kernels._threads import one_blas_thread
 from skfactor._kernels._triangles import pack_index, unpack
 from skfactor._typing import FloatArray, IntArray
+from skfactor.factor_models._align import procrustes
 from skfactor.factor_models._alternating import (
     DEPENDENT,
     Step,
     alternate,
-    nearest_rotation,
     solve_many,
     solve_symmetric,
 )
@@ -232,7 +232,7 @@ class AlternatingLeastSquares:
         """Return orthonormal loadings in the rotation nearest to others'."""
         gamma = self._orthogonal(gamma)
         K = self.n_latent
-        gamma[:, :K] = nearest_rotation(gamma[:, :K], like[:, :K])
+        gamma[:, :K] = gamma[:, :K] @ procrustes(gamma[:, :K], like[:, :K])
         return gamma
 
     def _change(self, before: FloatArray, after: FloatArray) -> float:
