@@ -18,9 +18,10 @@ from skfactor._nn._panel_batches import DateBatches, PanelArrays, PanelDates, Se
 from skfactor._nn._progress import reported_fit
 from skfactor._nn._training import TensorNet, TrainingStopped, fit_net, n_parameters
 
-# Hidden units of a batch up to which members are trained side by side on a CPU: a few small
-# products cost little more than one, as long as what a step holds fits into a cache.
-_SIDE_BY_SIDE = 1_000_000
+# Members trained side by side on a CPU, at most, and the hidden units of a batch up to which they
+# are: a few small products cost little more than one, as long as what a step holds fits into a
+# cache; what more than four would gain is less than what a second process gains.
+_SIDE_BY_SIDE, _MOST_HIDDEN = 4, 4_000_000
 # A loss that falls by less than this share is no improvement.
 _LEAST_GAIN = 1e-4
 
@@ -217,8 +218,11 @@ def train_members(
         size = len(seeds) if resolved.type != "cpu" else _group_size(arrays, training)
     else:
         size = len(seeds) if together else 1
-    # Groups have nothing to do with ``n_jobs``, so that results do not depend on it.
-    parts = np.array_split(np.arange(len(seeds)), -(-len(seeds) // size))
+    n_groups = -(-len(seeds) // size)
+    # Groups have nothing to do with ``n_jobs``, so that results do not depend on it; an even
+    # number of them keeps two or four processes equally busy.
+    n_groups = min(n_groups + n_groups % 2 if n_groups > 1 else 1, len(seeds))
+    parts = np.array_split(np.arange(len(seeds)), n_groups)
     with reported_fit(estimator, training.max_epochs, len(parts)) as reports:
         jobs = [
             ([seeds[m] for m in part], [states[m] for m in part], report)
@@ -268,7 +272,7 @@ def _group_size(arrays: PanelArrays, training: Training) -> int:
     n_dates = len(arrays.starts) - 1
     rows = len(arrays.X) / max(n_dates, 1) * min(training.batch_size, n_dates)
     widest = max([1, *training.network["hidden_layer_sizes"]])
-    return max(int(_SIDE_BY_SIDE / (rows * widest)), 1)
+    return min(max(int(_MOST_HIDDEN / (rows * widest)), 1), _SIDE_BY_SIDE)
 
 
 def _fold_pays(arrays: PanelArrays, training: Training) -> bool:

@@ -459,7 +459,7 @@ def test_a_grid_search_over_whole_dates_finds_the_better_network():
 @pytest.mark.slow
 def test_members_in_processes_are_the_members_in_turn(panel, monkeypatch):
     X, y, _ = panel
-    monkeypatch.setattr(_members, "_SIDE_BY_SIDE", 0)
+    monkeypatch.setattr(_members, "_SIDE_BY_SIDE", 1)
     params = {**QUICK, "max_epochs": 3}
     one, two = CAE(**params).fit(X, y), CAE(**params, n_jobs=2).fit(X, y)
     np.testing.assert_array_equal(one.predict(X), two.predict(X))
@@ -520,7 +520,7 @@ def interrupt_after(monkeypatch, n_steps):
 def test_an_interrupted_fit_keeps_the_best_weights(panel, monkeypatch, side_by_side):
     X, y, _ = panel
     if not side_by_side:
-        monkeypatch.setattr(_members, "_SIDE_BY_SIDE", 0)
+        monkeypatch.setattr(_members, "_SIDE_BY_SIDE", 1)
     interrupt_after(monkeypatch, 9)  # in the fifth epoch of two batches
     model = CAE(**QUICK)
     with pytest.raises(FitInterrupted):
