@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skfactor._kernels._moments import moments_by_date
 from skfactor._kernels._sections import section_fits
-from skfactor._typing import ArrayLike, FloatArray
+from skfactor._typing import ArrayLike, FloatArray, IntArray
 from skfactor._validation import Interval, column_label, join
 from skfactor.factor_models._base import (
     FactorHistory,
@@ -116,7 +116,9 @@ class InstrumentedPCA(FactorModel):
     beyond this convention.
 
     **Columns that are zero or made up of others** leave some loadings undetermined: those of
-    least norm are taken, and a warning names the columns. A date with fewer assets than
+    least norm are taken, and a warning names the columns. A column that is zero on some dates
+    alone, such as a characteristic that is not recorded yet, is named where a factor has come to
+    live on it, whose returns on those dates are poorly determined. A date with fewer assets than
     characteristics is no problem; on a date with fewer assets than factors the factor returns
     of least norm are taken, and on one without returns they are zero.
 
@@ -211,6 +213,7 @@ class InstrumentedPCA(FactorModel):
                 ConvergenceWarning,
                 stacklevel=stacklevel_of_user(),
             )
+        self._warn_weak(panel, *problem.weak_dates(found.latent))
         self.gamma_ = np.hstack([found.latent, found.observed[:, :n_observed]])
         self.alpha_ = found.observed[:, -1] if self.intercept else np.zeros(len(found.latent))
         self.n_iter_ = found.n_iter
@@ -357,6 +360,24 @@ class InstrumentedPCA(FactorModel):
             f"{join([column_label(j, names) for j in columns])}, zero or made up of the columns "
             "before. Of the loadings that fit alike, those of least norm are taken. Drop those "
             "columns, or set a `ridge`.",
+            LinAlgWarning,
+            stacklevel=stacklevel_of_user(),
+        )
+
+    def _warn_weak(self, panel: Panel, weak: IntArray, columns: IntArray) -> None:
+        if not len(weak):
+            return
+        names = getattr(self, "feature_names_in_", None)
+        where = ""
+        if panel.dates is not None:
+            first, last = panel.dates[weak[0]], panel.dates[weak[-1]]
+            where = f", from {first} to {last}" if len(weak) > 1 else f", {first}"
+        warnings.warn(
+            f"On {len(weak)} of {panel.n_dates} dates{where}, characteristics hardly tell the "
+            "latent factors apart: factor returns of those dates are poorly determined and can "
+            "be huge, and so can premia that average them. The columns at fault are "
+            f"{join([column_label(j, names) for j in columns])}. Leave those columns or dates "
+            "out, ask for fewer factors, or set a `ridge`, such as 1e-3.",
             LinAlgWarning,
             stacklevel=stacklevel_of_user(),
         )

@@ -24,6 +24,9 @@ from skfactor.factor_models._alternating import (
 from skfactor.factor_models._rank import independent_span
 
 _BLOCK_ROWS = 2**14
+# Below this ratio of the least to the largest second moment of a date's betas, the least known
+# factor return has a hundred times the standard error of the best known.
+_WEAK = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +88,7 @@ class AlternatingLeastSquares:
         self.observed = observed / sizes
         self.units = np.concatenate([np.ones(n_latent), self.scale / sizes])
         gram, cross = moments.gram, moments.cross
+        self.squares = np.einsum("tll->tl", gram).copy()
         total = gram.sum(axis=0)
         self.span = independent_span(total)
         if self.span is not None:
@@ -184,15 +188,49 @@ class AlternatingLeastSquares:
         ndarray of shape (n_dates, n_latent, n_latent)
             Of the pseudo-inverse where there are fewer assets than factors.
         """
-        if self.span is not None:
-            latent = self.span.T @ latent
-        first, second = pack_index(latent.shape[1])
-        gram = unpack(self._products(latent, first, second).T @ self.packed, latent.shape[1])
-        values, vectors = np.linalg.eigh(gram.transpose(2, 0, 1))
+        values, vectors = np.linalg.eigh(self._second_moments(latent))
         seen = values > 1e-12 * np.maximum(values[:, -1:], 0.0)
         size = np.sqrt(np.divide(1.0, values, out=np.zeros_like(values), where=seen))
         roots: FloatArray = vectors * size[:, None]
         return roots
+
+    def weak_dates(self, latent: FloatArray) -> tuple[IntArray, IntArray]:
+        """Return dates whose betas do not tell the factors apart, and the columns to blame.
+
+        Parameters
+        ----------
+        latent : ndarray of shape (n_features, n_latent)
+            Loadings on latent factors.
+
+        Returns
+        -------
+        dates : ndarray of int
+            Those with as many assets as factors, or more.
+        columns : ndarray of int
+            Columns that are almost zero on those dates and not on others; without such columns,
+            those that make up the combination of factors that is hardly seen.
+        """
+        K = latent.shape[1]
+        if not K:
+            return np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp)
+        values, vectors = np.linalg.eigh(self._second_moments(latent))
+        dates = np.flatnonzero((values[:, 0] < _WEAK * values[:, -1]) & (self.counts >= K))
+        if not len(dates):
+            return dates, dates
+        weak = self.squares[dates].sum(axis=0) / self.counts[dates].sum()
+        idle = np.flatnonzero(weak < _WEAK * self.squares.sum(axis=0) / self.counts.sum())
+        if len(idle):
+            return dates, idle
+        unseen = np.abs(latent @ vectors[dates[0], :, 0])
+        return dates, np.flatnonzero(unseen > unseen.max() / 2)
+
+    def _second_moments(self, latent: FloatArray) -> FloatArray:
+        """Return the second moments of each date's latent betas."""
+        if self.span is not None:
+            latent = self.span.T @ latent
+        first, second = pack_index(latent.shape[1])
+        packed = self._products(latent, first, second).T @ self.packed
+        return unpack(packed, latent.shape[1]).transpose(2, 0, 1)
 
     def _products(self, gamma: FloatArray, first: IntArray, second: IntArray) -> FloatArray:
         """Return what turns the triangles of all dates into those of betas' second moments."""

@@ -359,6 +359,34 @@ def test_collinear_columns_are_named_and_change_no_fit(ridge):
         np.testing.assert_allclose(other.reconstruct(wide, y), model.reconstruct(X, y), atol=1e-6)
 
 
+def test_a_factor_on_a_column_that_begins_late_is_named():
+    X, y, _ = draw_panel()
+    dates = X.index.get_level_values("date")
+    early = dates < dates.unique()[10]
+    X["c1"] = X["c1"].where(~early, 0.0)
+    f = pd.Series(np.random.default_rng(3).normal(size=dates.nunique()), dates.unique())
+    y = y + 2.0 * X["c1"] * f.loc[dates].to_numpy()
+    first, last = dates.unique()[[0, 9]]
+    message = (
+        f"On 10 of {dates.nunique()} dates, from {first} to {last}, characteristics hardly tell "
+        "the latent factors apart: factor returns of those dates are poorly determined and can be "
+        "huge, and so can premia that average them. The columns at fault are column 'c1'. Leave"
+    )
+    with pytest.warns(LinAlgWarning, match=re.escape(message)):
+        InstrumentedPCA(3).fit(X, y)
+    InstrumentedPCA(3, ridge=1e-2).fit(X, y)
+    InstrumentedPCA(3).fit(X.drop(columns="c1"), y)
+
+
+def test_factors_that_no_date_tells_apart_name_the_columns_they_are_made_of():
+    X, y, _ = draw_panel()
+    rng = np.random.default_rng(4)
+    X["twin"] = X["c1"] + 1e-4 * rng.normal(size=len(X))
+    y = y + 1e5 * (X["twin"] - X["c1"]) * rng.normal(size=200)[X.index.codes[0]]
+    with pytest.warns(LinAlgWarning, match="at fault are column 'c1', column 'twin'. Leave"):
+        InstrumentedPCA(3).fit(X, y)
+
+
 def test_too_many_factors_are_refused():
     X, y, _ = draw_panel()
     message = "`n_factors` must be at most 5, the number of columns of X; got 12 (n_features=5)."
