@@ -1,11 +1,11 @@
 """Training a convolutional autoencoder: skfactor, a hand-written torch loop, plain skorch.
 
 The same network (256-64-16-4-1 positions, 8-32-128-4 channels, and back), the same 2,000 paths,
-batch 128, Adam, one thread, alternating rounds. Beside them the same loop over torch's own
-convolutions, over a convolutional autoencoder as it is usually drawn (kernel 3, a pooling of 2
-after each stage, 8 channels throughout), and over the dense reducer's default network. Prints
-the cost of each as a multiple of the hand-written loop's, with the reconstruction error
-reached on the training rows.
+batch 128, Adam, one thread, alternating rounds. Beside them the same network made of torch's
+own convolutions, from the same first weights, as the loop and as plain skorch; and the loop over
+a convolutional autoencoder as it is usually drawn (kernel 3, a pooling of 2 after each stage, 8
+channels throughout) and over the dense reducer's default network. Prints the cost of each as a
+multiple of the hand-written loop's, with the reconstruction error reached on the training rows.
 
 Run ``python benchmarks/bench_conv_autoencoder.py --rounds 5``.
 """
@@ -80,13 +80,24 @@ def loop(make: Callable[[], nn.Module]) -> Callable[[np.ndarray], float]:
 
 
 def torch_convolutions() -> nn.Module:
-    """Build the same network of torch's convolutions."""
+    """Build the same network of torch's convolutions, from the same first weights."""
+    ours = [m for m in ConvAutoencoder(**NETWORK).modules() if isinstance(m, nn.Conv1d)]
     widths = [1, *CHANNELS, N_COMPONENTS]
     down: list[nn.Module] = [nn.Unflatten(1, (1, N_FEATURES))]
     up: list[nn.Module] = []
     for i, (n_in, n_out) in enumerate(itertools.pairwise(widths)):
         down += [nn.Conv1d(n_in, n_out, KERNEL, STRIDE)] + [nn.GELU()] * (i < len(CHANNELS))
         up = [nn.ConvTranspose1d(n_out, n_in, KERNEL, STRIDE)] + [nn.GELU()] * (i > 0) + up
+    theirs = [m for m in (*down, *up) if isinstance(m, nn.Conv1d | nn.ConvTranspose1d)]
+    with torch.no_grad():
+        for own, other in zip(ours, theirs, strict=True):
+            weight, bias = own.weight, own.bias
+            if isinstance(other, nn.ConvTranspose1d):  # ours keeps positions among its channels
+                n_in, n_out, _ = other.weight.shape
+                weight = weight.reshape(STRIDE, n_out, n_in).permute(2, 1, 0)
+                bias = bias.reshape(STRIDE, n_out).mean(dim=0)
+            other.weight.copy_(weight)
+            other.bias.copy_(bias)
     return nn.Sequential(*down, *up, nn.Flatten())
 
 
