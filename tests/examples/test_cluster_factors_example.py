@@ -1,39 +1,20 @@
 """The example of factors from clusters: its parts on a small market, the script among the slow."""
 
-import ast
-import os
-import subprocess
-import sys
-import types
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
+from _example_script import definitions_of, run_script
 
 from skfactor.inference import compare_models, factor_stability, grs_test
 from skfactor.portfolios import cluster_portfolios, fundamental_factors
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "plot_cluster_factors.py"
+EXAMPLE = "plot_cluster_factors.py"
 
 
 @pytest.fixture(scope="module")
 def example():
-    """Everything that the script defines, without what it runs."""
-    tree = ast.parse(EXAMPLE.read_text(encoding="utf-8"))
-    definitions = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
-    constants = {"OURS", "LAG", "FF3, FF5"}
-    tree.body = [
-        node
-        for node in tree.body
-        if isinstance(node, definitions)
-        or (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).strip("()") in constants)
-    ]
-    module = types.ModuleType("cluster_factors_example")
-    sys.modules[module.__name__] = module  # dataclasses look their module up
-    exec(compile(tree, str(EXAMPLE), "exec"), vars(module))
-    yield module
-    del sys.modules[module.__name__]
+    with definitions_of(EXAMPLE, {"OURS", "LAG", "FF3, FF5"}) as module:
+        yield module
 
 
 @pytest.fixture(scope="module")
@@ -141,12 +122,7 @@ def test_the_real_files_make_a_market(example, real_data):
 
 @pytest.mark.slow
 def test_the_script_finds_what_is_planted_and_nothing_else(tmp_path):
-    environment = {**os.environ, "SKFACTOR_OUTPUT": str(tmp_path), "MPLBACKEND": "agg"}
-    environment.pop("SKFACTOR_DATA", None)
-    done = subprocess.run(
-        [sys.executable, str(EXAMPLE)], env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    run_script(EXAMPLE, tmp_path)
     alphas = pd.read_csv(tmp_path / "alphas_of_factors.csv", index_col=[0, 1]).loc["FF3"]
     assert (alphas.loc[["LIQ", "LEV", "OE", "CLU"], "p"] < 0.05 / 6).all()
     assert alphas.loc["NIL", "p"] > 0.05

@@ -1,37 +1,19 @@
 """The example of deep characteristics: its data road on small tables, the script among the slow."""
 
-import ast
-import os
-import subprocess
-import sys
-import types
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
+from _example_script import definitions_of, run_script
 
 from skfactor.datasets import make_stock_universe
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "plot_deep_characteristic_factors.py"
+EXAMPLE = "plot_deep_characteristic_factors.py"
 
 
 @pytest.fixture(scope="module")
 def example():
-    """Everything that the script defines, without what it runs."""
-    tree = ast.parse(EXAMPLE.read_text(encoding="utf-8"))
-    definitions = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
-    tree.body = [
-        node
-        for node in tree.body
-        if isinstance(node, definitions)
-        or (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ITEMS")
-    ]
-    module = types.ModuleType("deep_characteristic_example")
-    sys.modules[module.__name__] = module  # dataclasses look their module up
-    exec(compile(tree, str(EXAMPLE), "exec"), vars(module))
-    yield module
-    del sys.modules[module.__name__]
+    with definitions_of(EXAMPLE, {"ITEMS"}) as module:
+        yield module
 
 
 @pytest.fixture(scope="module")
@@ -113,12 +95,7 @@ def test_real_files_make_a_market(example, real_data, name, n_dates, n_features)
 
 @pytest.mark.slow
 def test_the_script_finds_more_than_the_benchmark(tmp_path):
-    environment = {**os.environ, "SKFACTOR_OUTPUT": str(tmp_path), "MPLBACKEND": "agg"}
-    environment.pop("SKFACTOR_DATA", None)
-    done = subprocess.run(
-        [sys.executable, str(EXAMPLE)], env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    run_script(EXAMPLE, tmp_path)
     fits = pd.read_csv(tmp_path / "simulated_total_r2.csv", index_col=0)
     assert fits.loc["test", "gain"] > 0.03
     # The market has three factors beside the benchmark, all from accounts.

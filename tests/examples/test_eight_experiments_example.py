@@ -1,35 +1,18 @@
-"""The functions of the examples on a tiny market; the whole scripts among the slow checks."""
-
-import ast
-import os
-import subprocess
-import sys
-import types
-from pathlib import Path
+"""The eight experiments: their functions on a tiny market, the script among the slow."""
 
 import pandas as pd
 import pytest
+from _example_script import definitions_of, run_script
 from sklearn.metrics import adjusted_rand_score
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "plot_eight_experiments.py"
+EXAMPLE = "plot_eight_experiments.py"
 
 
 @pytest.fixture(scope="module")
 def example():
-    """Everything that the script defines, without what it runs."""
-    tree = ast.parse(EXAMPLE.read_text(encoding="utf-8"))
-    definitions = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
-    constants = {"CACHE", "CLUSTERERS", "SCORERS"}
-    tree.body = [
-        node
-        for node in tree.body
-        if isinstance(node, definitions)
-        or (isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) in constants)
-    ]
-    module = types.ModuleType("eight_experiments")
-    exec(compile(tree, str(EXAMPLE), "exec"), vars(module))
-    yield module
-    module.CACHE.cleanup()
+    with definitions_of(EXAMPLE, {"CACHE", "CLUSTERERS", "SCORERS"}) as module:
+        yield module
+        module.CACHE.cleanup()
 
 
 @pytest.fixture(scope="module")
@@ -114,13 +97,8 @@ def test_the_features_alone_find_the_clusters_of_the_synthetic_market(example, s
 
 @pytest.mark.slow
 def test_the_script_runs_and_reports_clusters_where_there_are_some(tmp_path):
-    environment = {**os.environ, "SKFACTOR_OUTPUT": str(tmp_path), "MPLBACKEND": "agg"}
-    environment.pop("SKFACTOR_DATA", None)
-    done = subprocess.run(
-        [sys.executable, str(EXAMPLE)], env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "No clusters: for none of the 4 numbers tried" in done.stdout
+    said = run_script(EXAMPLE, tmp_path)
+    assert "No clusters: for none of the 4 numbers tried" in said
     assert pd.read_csv(tmp_path / "kmeans_map.csv", index_col=0).shape == (8, 8)
     agreement = pd.read_csv(tmp_path / "agreement_with_groups.csv", index_col=0)
     assert agreement.max(axis=None) > 0.9
