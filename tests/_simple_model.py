@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from skfactor._kernels._sections import section_least_squares
-from skfactor.factor_models._base import EnsembleFactorModel
+from skfactor.factor_models._ensemble import EnsembleFactorModel
 
 
 class SimpleModel(EnsembleFactorModel):

@@ -13,16 +13,15 @@ from skfactor._typing import ArrayLike, FloatArray
 from skfactor._validation import check_is_fitted, fit_method
 from skfactor.exceptions import FitInterrupted
 from skfactor.factor_models._align import canonical_rotation, mutual_rotations
+from skfactor.factor_models._own_returns import dates_with_returns, without_own_return
 from skfactor.factor_models._premia import PremiaForecast, as_forecast
 from skfactor.factor_models._risk import RiskModel, SpecificVariance
 from skfactor.metrics._r2 import total_r2_score
-from skfactor.panel._calendar import align_to_dates
 from skfactor.panel._index import date_kind, has_panel_index, show_date
 from skfactor.panel._panel import Panel, validate_panel
 
 # Rows on which members are brought to one rotation: more would not turn it.
 _ALIGNMENT_ROWS = 20_000
-_LEAST_FREEDOM = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
@@ -597,97 +596,3 @@ class FactorModel(TransformerMixin, RegressorMixin, BaseEstimator, ABC):
     @staticmethod
     def _series(X: Any, values: FloatArray) -> Any:
         return pd.Series(values, index=X.index) if has_panel_index(X) else values
-
-
-class EnsembleFactorModel(FactorModel):
-    """A factor model whose members differ by the seed they were trained from."""
-
-    _rotates = True
-
-    def beta_dispersion(self, X: ArrayLike, *, dates: Any = None, assets: Any = None) -> Any:
-        """Return the standard deviation of each beta over members: how much of it is seed luck.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Characteristics, as in ``fit``.
-        dates : array-like of shape (n_rows,), default=None
-            The date of each row, where ``X`` has no (date, asset) index.
-        assets : array-like of shape (n_rows,), default=None
-            The asset of each row, likewise.
-
-        Returns
-        -------
-        ndarray or DataFrame of shape (n_rows, n_factors)
-            Standard deviations over aligned members; zeros with one member. A DataFrame with
-            the index of ``X`` where that is a (date, asset) index.
-        """
-        panel = self._read(X, dates, assets)
-        spread = panel.restore(np.std(list(self._all_betas(panel)), axis=0))
-        if has_panel_index(X):
-            return pd.DataFrame(spread, index=X.index, columns=self.factor_names_)
-        return spread
-
-
-def dates_with_returns(panel: Panel) -> np.ndarray:
-    """Return which dates have a return, without which a factor's would be a mere zero."""
-    seen = np.concatenate([[0], np.cumsum(~np.isnan(panel.returns))])
-    dates: np.ndarray = np.diff(seen[panel.starts]) > 0
-    return dates
-
-
-def without_own_return(fit: FloatArray, returns: FloatArray, leverage: FloatArray) -> FloatArray:
-    """Return the fit of each row by factor returns estimated without its own return.
-
-    Parameters
-    ----------
-    fit, returns, leverage : ndarray of shape (n_rows,)
-        The plain fit, the return (``NaN`` where missing) and the derivative of one by the
-        other.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,)
-        ``(fit - leverage * returns) / (1 - leverage)``; 0 where nothing is left to fit from.
-    """
-    free = 1.0 - leverage
-    own = np.where(np.isnan(returns), 0.0, returns)
-    enough = free > _LEAST_FREEDOM
-    result: FloatArray = np.divide(fit - leverage * own, free, out=np.zeros_like(fit), where=enough)
-    return result
-
-
-def observed_factors(
-    factors: Any, panel: Panel, name: str = "factors"
-) -> tuple[FloatArray, list[str]]:
-    """Return pre-specified factor returns on the dates of a panel, and their names.
-
-    Parameters
-    ----------
-    factors : pandas or polars frame, or None
-        Factor returns with dates; None for none.
-    panel : Panel
-        The panel.
-    name : str, default="factors"
-        What errors call the frame.
-
-    Returns
-    -------
-    values : ndarray of shape (n_dates, n_observed)
-        Factor returns.
-    names : list of str
-        The names of the columns.
-
-    Raises
-    ------
-    ValueError
-        For rows without dates, and for dates that the frame does not cover.
-    """
-    if factors is None:
-        return np.empty((panel.n_dates, 0)), []
-    if panel.dates is None:
-        raise ValueError(
-            f"`{name}` must meet rows with dates; got rows without. Give X or y a (date, asset) "
-            "index, or pass `dates=`."
-        )
-    return align_to_dates(factors, panel.dates, f"`{name}`")

@@ -8,8 +8,8 @@ import numpy as np
 from skfactor._kernels._sections import section_fits, section_least_squares
 from skfactor._typing import FloatArray, RandomState
 from skfactor._validation import CallbackSupportMixin, Interval, StrOptions, check_layer_sizes
-from skfactor.factor_models._base import EnsembleFactorModel, observed_factors
 from skfactor.factor_models._beta_network import Member
+from skfactor.factor_models._ensemble import EnsembleFactorModel
 from skfactor.factor_models._factor_sides import (
     FactorInputs,
     managed_inputs,
@@ -18,6 +18,7 @@ from skfactor.factor_models._factor_sides import (
     realised_panel,
     return_inputs,
 )
+from skfactor.factor_models._observed import observed_factors
 from skfactor.panel._panel import Panel
 
 _PAPER = {"factor_side": "managed", "n_members": 10}

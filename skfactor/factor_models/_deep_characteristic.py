@@ -11,7 +11,8 @@ from skfactor._kernels._sections import section_fits
 from skfactor._typing import ArrayLike, FloatArray, RandomState
 from skfactor._validation import Interval, StrOptions, check_layer_sizes
 from skfactor.factor_models._align import mutual_rotations
-from skfactor.factor_models._base import EnsembleFactorModel, observed_factors
+from skfactor.factor_models._ensemble import EnsembleFactorModel
+from skfactor.factor_models._observed import observed_factors
 from skfactor.factor_models._premia import PremiaForecast
 from skfactor.factor_models._sorting import Perceptron, SortingMember
 from skfactor.metrics._r2 import total_r2_score

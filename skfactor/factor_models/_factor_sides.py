@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from skfactor._typing import FloatArray
-from skfactor.factor_models._base import observed_factors
+from skfactor.factor_models._observed import observed_factors
 from skfactor.panel._calendar import common_keys, dates_of, some_dates
 from skfactor.panel._index import as_assets, as_dates, date_level, show_asset
 from skfactor.panel._managed import managed_returns

@@ -12,22 +12,18 @@ from skfactor._kernels._moments import moments_by_date
 from skfactor._kernels._sections import section_fits
 from skfactor._typing import ArrayLike, FloatArray, IntArray
 from skfactor._validation import Interval, column_label, join
-from skfactor.factor_models._base import (
-    FactorHistory,
-    FactorModel,
-    dates_with_returns,
-    observed_factors,
-    without_own_return,
-)
+from skfactor.factor_models._base import FactorHistory, FactorModel
 from skfactor.factor_models._ipca_core import (
     AlternatingLeastSquares,
     factors_of_betas,
     fits_by_date,
     row_products,
 )
+from skfactor.factor_models._observed import observed_factors
+from skfactor.factor_models._own_returns import dates_with_returns, without_own_return
 from skfactor.factor_models._rank import dependent_columns
 from skfactor.factor_models._risk import SpecificVariance
-from skfactor.panel._index import stacklevel_of_user
+from skfactor.panel._index import show_date, stacklevel_of_user
 from skfactor.panel._panel import Panel
 
 
@@ -370,7 +366,7 @@ class InstrumentedPCA(FactorModel):
         names = getattr(self, "feature_names_in_", None)
         where = ""
         if panel.dates is not None:
-            first, last = panel.dates[weak[0]], panel.dates[weak[-1]]
+            first, last = show_date(panel.dates[weak[0]]), show_date(panel.dates[weak[-1]])
             where = f", from {first} to {last}" if len(weak) > 1 else f", {first}"
         warnings.warn(
             f"On {len(weak)} of {panel.n_dates} dates{where}, characteristics hardly tell the "

@@ -9,9 +9,9 @@ import numpy as np
 from skfactor._kernels._moments import Moments, moments_by_date
 from skfactor._typing import ArrayLike, FloatArray, RandomState
 from skfactor._validation import Interval, check_is_fitted, draw_seed, join, validate_params
-from skfactor.factor_models._base import observed_factors
 from skfactor.factor_models._instrumented_pca import InstrumentedPCA
 from skfactor.factor_models._ipca_core import AlternatingLeastSquares, Loadings
+from skfactor.factor_models._observed import observed_factors
 from skfactor.inference._progress import Progress
 from skfactor.inference._result import HypothesisTest
 
