@@ -10,11 +10,10 @@ installed.
 
 import argparse
 import importlib.util
-import json
 import sys
 from unittest.mock import MagicMock
 
-from _timing import alternate, median_ratios, one_thread
+from _timing import one_thread, race_trainings
 
 one_thread()
 
@@ -156,23 +155,7 @@ def main() -> None:
         print("ClustPy is not installed: not measured.")
     else:
         functions["ClustPy"] = clustpy
-    errors: dict[str, float] = {}
-
-    def runner(name: str):
-        def run() -> None:
-            errors[name] = functions[name](X)
-
-        return run
-
-    competitors = {name: runner(name) for name in functions}
-    alternate(competitors, 1)  # warm every library up
-    ratios = median_ratios(alternate(competitors, args.rounds), "hand-written loop")
-    print(f"{N_ROWS} x {N_FEATURES}, {EPOCHS} epochs, batch {BATCH}, {args.rounds} rounds")
-    for name, ratio in ratios.items():
-        print(f"  {name:18s} {ratio:5.2f} x   reconstruction MSE {errors[name]:.4f}")
-    if args.json:
-        with open(args.json, "w") as file:
-            json.dump({"ratios": ratios, "errors": errors}, file, indent=1)
+    race_trainings(functions, X, args, f"{N_ROWS} x {N_FEATURES}, {EPOCHS} epochs, batch {BATCH}")
 
 
 if __name__ == "__main__":
