@@ -20,8 +20,11 @@ from skfactor.cluster._copula import (
     some_pairs,
     unimodal_margin,
 )
+from skfactor.datasets import make_stock_universe
+from skfactor.decomposition import AutoencoderReducer
 from skfactor.exceptions import ClusteringScoreWarning
 from skfactor.metrics import davies_bouldin_scorer, make_clustering_scorer, silhouette_scorer
+from skfactor.preprocessing import LogStandardizer, PanelImputer
 
 GROUPS, _ = make_blobs(n_samples=100, n_features=4, centers=4, center_box=(-7, 7), random_state=5)
 KMEANS = KMeans(4, n_init=1, random_state=0)
@@ -253,6 +256,26 @@ def test_the_size_is_close_to_the_level_over_many_clouds(kind, k):
         for seed in range(150)
     ]
     assert np.mean(np.array(p_values) <= 0.05) <= 0.10
+
+
+@pytest.mark.slow
+def test_a_market_from_one_cloud_has_no_lift():
+    pipeline = make_pipeline(
+        LogStandardizer(),
+        PanelImputer(cross_section=True),
+        AutoencoderReducer(4, max_epochs=40, random_state=0),
+        KMeans(4, n_init=4, random_state=0),
+    )
+    scorer = make_clustering_scorer("silhouette", space="panelimputer")
+    lifts, p_values = [], []
+    for seed in range(200, 208):
+        X = make_stock_universe(150, cluster_separation=0, random_state=seed).cross_section()
+        reference = null_reference(pipeline, X, scoring=scorer, random_state=0)
+        lifts.append(reference.lift.iloc[0])
+        p_values.append(reference.p_value.iloc[0])
+    # Three or more of eight at 5 % have a probability of 0.6 %.
+    assert sum(p <= 0.05 for p in p_values) <= 2
+    assert abs(np.mean(lifts)) < 0.03
 
 
 def test_a_pipeline_over_a_frame_with_missing_values_is_compared_in_a_named_space():
