@@ -120,4 +120,5 @@ html_sidebars = {
     "performance": [],
     "references": [],
     "changes": [],
+    "results/*": [],
 }
