@@ -146,7 +146,8 @@ reconstruction.round(4)
 
 # %%
 # A scaled path lies on a sphere, and a bent surface of two dimensions covers more of a sphere than
-# a plane does: that is where the net gains, most with few values.
+# a plane does: that is where a net can gain, most with few values. On real prices it does so with
+# two and four values; here, from a few stocks and six passes, by no more than a hair.
 
 TrainingCurveDisplay.from_estimator(nets[4])
 
@@ -280,14 +281,20 @@ EmbeddingDisplay.from_embedding(
 # %%
 # The author's own protocol
 # -------------------------
-# Fitted to the paths of the last 256 days alone and clustered on the same, with codes of two and
-# four values. The few hundred rows are seen hundreds of times.
+# Fitted to the paths of the last 256 days alone, all of them, and clustered on the same, with codes
+# of two and four values. The few hundred rows are seen hundreds of times: the net draws them better
+# than principal components of the same rows do, and the test windows worse.
 
 own_nets, own_labels, rows = {}, {}, []
 for n_components in (2, 4):
     own = ConvAutoencoderReducer(
-        n_components, max_epochs=200 if DATA else 60, patience=None, random_state=0
+        n_components,
+        max_epochs=200 if DATA else 60,
+        validation_fraction=0,
+        patience=None,
+        random_state=0,
     ).fit(paths.to_numpy())
+    own_pca = PCA(n_components).fit(paths.to_numpy())
     own_codes = own.transform(paths.to_numpy())
     found = by_mean_gain(KMeans(N_CLUSTERS, n_init=10, random_state=0).fit_predict(own_codes), last)
     own_nets[n_components] = own
@@ -297,10 +304,10 @@ for n_components in (2, 4):
     rows.append(
         {
             "code": n_components,
-            "R2 on its own rows": 1
-            - np.square(paths - own.inverse_transform(own_codes)).to_numpy().sum()
-            / np.square(paths - paths.mean()).to_numpy().sum(),
+            "R2 on its own rows": r2(own, paths),
+            "PCA on its own rows": r2(own_pca, paths),
             "R2 on test windows": r2(own, test),
+            "PCA on test windows": r2(own_pca, test),
             "ARI with the clusters above": shared,
             "ARI with sectors": ari,
             "NMI with sectors": nmi,

@@ -566,14 +566,17 @@ show(means.sort_values("sales"), "means_exp6")
 # higher: the contrast is the number to look at.
 
 returns = {role: stocks.returns[labels[role].index] for role in labels}
-figure, panels = plt.subplots(1, 2, figsize=(14, 4.6), layout="constrained")
-for panel, role in zip(panels, chosen_runs, strict=True):
-    correlations = cluster_correlations(returns[role], labels[role])
+correlations = {role: cluster_correlations(returns[role], labels[role]) for role in labels}
+means = [found.table.to_numpy() for found in correlations.values()]
+shades = {"vmin": min(map(np.nanmin, means)), "vmax": max(map(np.nanmax, means))}
+figure, panels = plt.subplots(1, 2, figsize=(14, 5), layout="constrained")
+for panel, (role, found) in zip(panels, correlations.items(), strict=True):
     print(f"\n{titles[role]}")
-    show(correlations.upper(), f"correlations_{role}")
+    show(found.upper(), f"correlations_{role}")
     CorrelationDisplay.from_correlations(
-        correlations, names=profiles[role].names, triangle="upper", ax=panel
+        found, names=profiles[role].names, triangle="upper", ax=panel, **shades
     )
+    panel.set_title(f"{titles[role]}\n{panel.get_title()}", fontsize=10)
 keep(figure, "correlations")
 
 # %%
@@ -594,6 +597,7 @@ for panel, role in zip(panels, chosen_runs, strict=True):
     print(f"\n{titles[role]}")
     show(found.table, f"returns_{role}")
     RiskReturnDisplay.from_cluster_returns(found, names=profiles[role].names, trim=0.01, ax=panel)
+    panel.set_title(titles[role], fontsize=10, loc="left")
 keep(figure, "return_risk")
 
 # %%

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skfactor._typing import FloatArray
 from skfactor.cluster._labels import NOISE
 
 Phrases = Mapping[str, tuple[str, ...]]
@@ -121,9 +122,17 @@ def telling_features(positions: pd.DataFrame, effects: pd.Series, min_effect: fl
 
 
 def words_for_clusters(
-    positions: pd.DataFrame, features: Sequence[str], phrases: Phrases, max_terms: int
+    positions: pd.DataFrame,
+    features: Sequence[str],
+    phrases: Phrases,
+    max_terms: int,
+    extremes: bool = False,
 ) -> pd.Series:
-    """Name every cluster by its levels on `features`, each name unlike the others."""
+    """Name every cluster by its levels on `features`, each name unlike the others.
+
+    The first `max_terms` features name all clusters. With `extremes`, a cluster that is extreme
+    on none of them is also named by the feature on which it is, if there is one.
+    """
     clusters = [label for label in positions.index if not _is_noise(label)]
     table = positions.loc[clusters, list(features)].to_numpy()
     terms = {
@@ -131,6 +140,9 @@ def words_for_clusters(
         for label, row in zip(clusters, table, strict=True)
     }
     used = {label: list(range(min(max_terms, len(features)))) for label in clusters}
+    if extremes:
+        for label, row in zip(clusters, table, strict=True):
+            used[label] = _with_extreme(used[label], terms[label], row)
     names = _spell(terms, used) if features else {label: f"cluster {label}" for label in clusters}
     # Names that coincide are told apart by the first further feature on which they differ.
     for j in range(max_terms, len(features)):
@@ -149,6 +161,16 @@ def words_for_clusters(
         name="name",
         dtype=object,
     )
+
+
+def _with_extreme(used: list[int], terms: Sequence[str | None], positions: FloatArray) -> list[int]:
+    """Let the feature on which a cluster is most extreme replace the last that names it."""
+    extreme = np.flatnonzero((positions < CUTS[0]) | (positions >= CUTS[-1]))
+    if not len(extreme) or np.isin(used, extreme).any():
+        return used
+    own = int(extreme[np.argmax(np.abs(positions[extreme] - 0.5))])
+    said = [j for j in used if terms[j] is not None]
+    return [own, *said[: len(used) - 1]]
 
 
 def _is_noise(label: object) -> bool:

@@ -353,7 +353,7 @@ def _names(
                 f"X has {some(positions.columns)}."
             )
         chosen = list(features)
-    return words_for_clusters(positions, chosen, words, max_terms)
+    return words_for_clusters(positions, chosen, words, max_terms, extremes=features is None)
 
 
 def _by_cluster(table: pd.DataFrame, coded: ClusterCodes) -> pd.DataFrame:

@@ -294,11 +294,13 @@ class ElbowDisplay:
                 k, null, marker="s", linestyle=":", color="#666666", label="no clusters (reference)"
             )
         if name == self.score and len(ax.lines) > 1:
-            ax.legend(frameon=False)
+            low, high = ax.get_ylim()
+            ax.set_ylim(low, high + 0.18 * len(ax.lines) * (high - low))  # room for the legend
+            ax.legend(frameon=False, loc="upper left")
         if name == "lift":
             ax.axhline(0.0, color=NOISE_COLOR, linewidth=1.0)
         if name == "stability":
-            ax.set_ylim(top=1.02)
+            ax.set_ylim(min(0.0, float(np.nanmin(values)) - 0.05), 1.02)
         ax.set_xticks(k if len(k) <= 15 else k[:: -(-len(k) // 15)])
         ax.set_xlabel("number of clusters")
         ax.set_ylabel(AXES.get(name, name.replace("_", " ")))

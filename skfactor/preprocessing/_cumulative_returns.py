@@ -17,7 +17,7 @@ from skfactor._validation import (
     join,
     validate_table,
 )
-from skfactor.preprocessing._price_features import refuse_date_rows
+from skfactor.preprocessing._frames import check_days_are_columns
 
 
 class CumulativeReturns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -150,8 +150,9 @@ class CumulativeReturns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         ------
         ValueError
             If the window is longer than the history, for prices missing over more than
-            ``max_gap`` days, for values without a logarithm, for columns
-            that hold text or infinities, and for a frame whose rows are dates.
+            ``max_gap`` days, for values without a logarithm, for paths too large for a number,
+            for columns that hold text or infinities, for a frame whose rows are dates, and for
+            columns that are dates and do not rise.
         """
         paths = self._paths(self._window(X, reset=True), X)
         width = paths.shape[1]
@@ -202,7 +203,8 @@ class CumulativeReturns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_rows, window_)
-            Prices or simple returns of the window, as ``kind`` says.
+            Prices or simple returns of the window, as ``kind`` says. After a return of -1, from
+            which no path recovers, returns are 0.
 
         Raises
         ------
@@ -236,7 +238,8 @@ class CumulativeReturns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             out = start * growth if self.log else start + unit_of(start) * undone
         else:
             out = np.diff(growth, axis=1, prepend=1.0)
-            out[:, 1:] /= growth[:, :-1]
+            before = growth[:, :-1]
+            np.divide(out[:, 1:], before, out=out[:, 1:], where=before != 0)
         return out.astype(paths.dtype, copy=False)
 
     def get_feature_names_out(self, input_features: Any = None) -> Any:
@@ -257,7 +260,7 @@ class CumulativeReturns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _window(self, X: ArrayLike, *, reset: bool) -> FloatArray:
         """Return the values of the window, gaps filled."""
-        refuse_date_rows(X)
+        check_days_are_columns(X)
         table = validate_table(self, X, reset=reset, allow_nan=True)
         width = table.shape[1] if self.window is None else self.window
         if width > table.shape[1]:
@@ -296,11 +299,17 @@ class CumulativeReturns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 f"{join(where)}. Drop those rows, use `log=False`, or make those values NaN and "
                 "raise `max_gap`."
             )
-        return (
-            price_paths(values, self.log)
-            if self.kind == "prices"
-            else return_paths(values, self.log)
-        )
+        cumulate = price_paths if self.kind == "prices" else return_paths
+        with np.errstate(over="ignore", invalid="ignore"):
+            paths = cumulate(values, self.log)
+        endless = np.flatnonzero(~np.isfinite(paths).all(axis=1))
+        if len(endless):
+            raise ValueError(
+                f"Cumulative returns must be finite; got overflow in "
+                f"{join([_row(X, i) for i in endless])}. Check their {self.kind}, or drop those "
+                "rows."
+            )
+        return paths
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from skfactor._typing import IntArray
+from skfactor.panel._index import as_dates, show_date
 
 
 def is_polars(frame: Any) -> bool:
@@ -18,6 +19,37 @@ def check_frame(frame: Any, name: str) -> None:
     """Raise a ``TypeError`` unless ``frame`` is a pandas or polars DataFrame."""
     if not isinstance(frame, pd.DataFrame) and not is_polars(frame):
         raise TypeError(f"{name} must be a pandas or polars DataFrame; got {type(frame).__name__}.")
+
+
+def check_days_are_columns(X: Any) -> None:
+    """Raise if a frame's rows are dates, or if its columns are dates that do not rise.
+
+    Names that are not dates say nothing of their order, and pass.
+    """
+    if isinstance(getattr(X, "index", None), pd.DatetimeIndex | pd.PeriodIndex):
+        raise ValueError(
+            "Rows of X must be assets and columns days; got a frame whose index holds dates. "
+            "Pass X.T."
+        )
+    columns = getattr(X, "columns", None)
+    if columns is None or not len(columns):
+        return
+    names = pd.Index(columns)
+    if names.inferred_type == "string" and not names.str.match(r"\d{4}-\d{2}").all():
+        return
+    if names.inferred_type in ("string", "datetime64", "datetime", "date", "period"):
+        check_rising(as_dates(names, "the columns of X"), "the columns of X")
+
+
+def check_rising(dates: pd.Index, source: str) -> None:
+    """Raise unless each date is later than the one before it."""
+    if dates.is_monotonic_increasing and dates.is_unique:
+        return
+    late = int(np.argmax(~(dates[1:] > dates[:-1]))) + 1
+    raise ValueError(
+        f"Dates of {source} must rise, each once; got {show_date(dates[late])} after "
+        f"{show_date(dates[late - 1])}. Sort them and drop repeated dates."
+    )
 
 
 def column_or_index(frame: Any, key: str, name: str) -> pd.Index:

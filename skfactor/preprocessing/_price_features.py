@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from skfactor._typing import ArrayLike, FloatArray
 from skfactor._validation import Interval, check_is_fitted, fit_method, validate_table
+from skfactor.preprocessing._frames import check_days_are_columns
 from skfactor.preprocessing._statistics import nan_mean_std
 
 NAMED_HORIZONS = {"daily": 1, "weekly": 5, "monthly": 21, "three_month": 63, "six_month": 126}
@@ -124,11 +125,11 @@ class PriceFeatures(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            For unknown horizons, for columns that hold text or infinities, and for a frame
-            whose rows are dates.
+            For unknown horizons, for columns that hold text or infinities, for a frame whose
+            rows are dates, and for columns that are dates and do not rise.
         """
         self.horizons_ = named_horizons(self.horizons)
-        refuse_date_rows(X)
+        check_days_are_columns(X)
         validate_table(self, X, reset=True, allow_nan=True)
         return self
 
@@ -147,7 +148,7 @@ class PriceFeatures(TransformerMixin, BaseEstimator):
             than ``min_observations`` returns.
         """
         check_is_fitted(self)
-        refuse_date_rows(X)
+        check_days_are_columns(X)
         prices = validate_table(self, X, reset=False, allow_nan=True)
         prices = np.where(prices > 0, prices, prices.dtype.type(np.nan))
         features = np.empty((len(prices), 2 * len(self.horizons_)), dtype=prices.dtype)
@@ -216,15 +217,6 @@ def _named(horizon: Any) -> tuple[str, Any]:
         return horizon, NAMED_HORIZONS[horizon]
     known = {days: name for name, days in NAMED_HORIZONS.items()}
     return known.get(horizon, f"{horizon}day"), horizon
-
-
-def refuse_date_rows(X: Any) -> None:
-    """Raise if the rows of a pandas frame are dates: the user forgot to transpose."""
-    if type(getattr(X, "index", None)).__name__ in ("DatetimeIndex", "PeriodIndex"):
-        raise ValueError(
-            "Rows of X must be assets and columns days; got a frame whose index holds dates. "
-            "Pass X.T."
-        )
 
 
 def window_returns(prices: FloatArray, days: int, max_gap: int) -> FloatArray:

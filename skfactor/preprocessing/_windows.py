@@ -10,7 +10,7 @@ from skfactor._typing import FloatArray, IntArray
 from skfactor._validation import Interval, join, validate_params
 from skfactor.panel._index import as_dates, show_date
 from skfactor.preprocessing._cumulative_returns import last_known
-from skfactor.preprocessing._frames import check_frame
+from skfactor.preprocessing._frames import check_frame, check_rising
 
 
 @validate_params(
@@ -108,7 +108,7 @@ def rolling_windows(
     """
     check_frame(prices, "`prices`")
     dates = _dates(prices, on)
-    _refuse_disorder(dates)
+    check_rising(dates, "`prices`")
     tickers = [column for column in prices.columns if column != on]
     _refuse_repeated(tickers)
     values = _values(prices, tickers)
@@ -164,24 +164,20 @@ def _dates(prices: Any, on: str) -> pd.Index:
 
 
 def _bound(dates: pd.Index, date: Any) -> Any:
-    """Read a date of the same kind as the table's."""
+    """Read a date of the same kind as the table's; text is read as the table's dates are."""
     kind = as_dates([date], "`start_from` and `end_before`")
-    if kind.dtype.kind != dates.dtype.kind or type(kind) is not type(dates):
+    if isinstance(kind, pd.DatetimeIndex) and isinstance(date, str):
+        if isinstance(dates, pd.PeriodIndex):
+            kind = kind.to_period(dates.freqstr)
+        elif isinstance(dates, pd.DatetimeIndex) and kind.tz is None:
+            kind = kind.tz_localize(dates.tz)
+    alike = type(kind) is type(dates) and kind.dtype.kind == dates.dtype.kind
+    if not alike or getattr(kind, "tz", None) != getattr(dates, "tz", None):
         raise ValueError(
             f"`start_from` and `end_before` must be dates like those of `prices`, such as "
-            f"{show_date(dates[0])}; got {date!r}."
+            f"{dates[0]!r}; got {date!r}."
         )
     return kind[0]
-
-
-def _refuse_disorder(dates: pd.Index) -> None:
-    if not dates.is_monotonic_increasing or not dates.is_unique:
-        late = int(np.argmax(~(dates[1:] > dates[:-1]))) + 1
-        raise ValueError(
-            "Dates of `prices` must rise from row to row, each once; got "
-            f"{show_date(dates[late])} after {show_date(dates[late - 1])}. Sort the rows and "
-            "drop repeated dates."
-        )
 
 
 def _refuse_repeated(tickers: list[Any]) -> None:

@@ -252,6 +252,39 @@ def test_columns_in_another_order_are_refused(prices):
         scaler.transform(frame[frame.columns[::-1]])
 
 
+@pytest.mark.parametrize("days", [pd.bdate_range, pd.period_range, "text"])
+def test_columns_that_are_dates_must_rise(prices, days):
+    if days == "text":
+        names = pd.bdate_range("2024-01-01", periods=12).strftime("%Y-%m-%d")
+    else:
+        names = days("2024-01-01", periods=12, freq="D")
+    frame = pd.DataFrame(prices, columns=names)
+    scaler = CumulativeReturns().fit(frame)
+    backwards = frame[frame.columns[::-1]]
+    with pytest.raises(ValueError, match="the columns of X must rise, each once; got .* after"):
+        CumulativeReturns().fit(backwards)
+    with pytest.raises(ValueError, match="the columns of X must rise"):
+        scaler.transform(backwards)
+    with pytest.raises(ValueError, match="Sort them and drop repeated dates"):
+        CumulativeReturns().fit(frame.iloc[:, [0, 1, 1]])
+
+
+def test_nothing_comes_back_after_a_total_loss():
+    returns = np.array([[0.1, -1.0, 0.0, 0.3]])
+    scaler = CumulativeReturns("returns", scaling=None).fit(returns)
+    undone = scaler.inverse_transform(scaler.transform(returns))
+    np.testing.assert_allclose(undone, [[0.1, -1.0, 0.0, 0.0]])
+
+
+@pytest.mark.parametrize(
+    ("kind", "X"),
+    [("prices", np.array([[1e-320, 1.0]])), ("returns", np.full((1, 400), 10.0))],
+)
+def test_paths_beyond_all_numbers_are_refused(kind, X):
+    with pytest.raises(ValueError, match="must be finite; got overflow in row 0"):
+        CumulativeReturns(kind).fit(X)
+
+
 def test_clone_pickle_and_a_failed_fit(prices):
     scaler = CumulativeReturns(window=4).fit(prices)
     assert not hasattr(clone(scaler), "window_")

@@ -201,3 +201,10 @@ def test_input_is_left_as_it_was_and_the_estimator_clones_and_pickles():
     np.testing.assert_array_equal(prices, before)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(features)).transform(prices), out)
     assert clone(features).get_params() == features.get_params()
+
+
+def test_days_newest_first_are_refused():
+    frame = pd.DataFrame(random_prices(), columns=pd.bdate_range("2020-01-01", periods=300))
+    features = PriceFeatures().fit(frame)
+    with pytest.raises(ValueError, match="Dates of the columns of X must rise"):
+        features.transform(frame.iloc[:, ::-1])

@@ -98,6 +98,23 @@ def test_whole_numbers_are_dates(prices):
     assert cut.index.get_level_values("date").unique().to_list() == [202015, 202020]
 
 
+def test_text_is_read_as_a_date_of_the_table(prices):
+    expected = rolling_windows(prices, 5, 5, start_from="2020-01-06", end_before="2020-01-20")
+    for days in (prices.index.to_period("D"), prices.index.tz_localize("America/New_York")):
+        bounds = {"start_from": "2020-01-06", "end_before": "2020-01-20"}
+        cut = rolling_windows(prices.set_axis(days), 5, 5, **bounds)
+        np.testing.assert_array_equal(cut, expected)
+
+
+def test_a_bound_must_have_the_time_zone_of_the_table(prices):
+    for table, bound in (
+        (prices, pd.Timestamp("2020-01-06", tz="UTC")),
+        (prices.tz_localize("UTC"), pd.Timestamp("2020-01-06")),
+    ):
+        with pytest.raises(ValueError, match="must be dates like those of `prices`, such as"):
+            rolling_windows(table, 5, start_from=bound)
+
+
 def test_precision_is_kept_and_integers_become_floats(prices):
     assert (rolling_windows(prices.astype(np.float32), 5).dtypes == np.float32).all()
     whole = pd.DataFrame({"A": [1, 2, 3]}, index=prices.index[:3])

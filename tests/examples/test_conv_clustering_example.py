@@ -1,0 +1,83 @@
+"""The clustering of price paths: the script's functions by hand, the script among the slow."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from _example_script import definitions_of, run_script
+from sklearn.decomposition import PCA
+
+EXAMPLE = "plot_conv_clustering.py"
+
+
+@pytest.fixture(scope="module")
+def example():
+    with definitions_of(EXAMPLE, {"WINDOW", "N_CLUSTERS", "HIS_CLUSTER_3"}) as module:
+        yield module
+
+
+@pytest.fixture
+def paths():
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(rng.normal(size=(6, 20)).cumsum(axis=1), index=list("ABCDEF"))
+
+
+def test_a_path_is_turned_four_ways(example):
+    turned = example.turned([[1.0, 2.0]])
+    assert turned.tolist() == [[1, 2], [-1, -2], [2, 1], [-2, -1]]
+
+
+def test_r2_is_centred_on_the_training_mean(example, paths):
+    example.MEAN = np.zeros(20)
+    reducer = PCA(2).fit(paths)
+    error = paths - reducer.inverse_transform(reducer.transform(paths))
+    expected = 1 - (error**2).to_numpy().sum() / (paths**2).to_numpy().sum()
+    assert example.r2(reducer, paths) == pytest.approx(expected)
+
+
+def test_clusters_are_numbered_by_their_mean_gain(example):
+    prices = pd.DataFrame({"first": 1.0, "last": [3.0, 1.0, 2.0, 1.0]}, index=list("ABCD"))
+    assert example.by_mean_gain(np.array([0, 2, 1, 2]), prices).tolist() == [2, 0, 1, 0]
+
+
+def test_members_are_listed_with_their_sectors(example):
+    prices = pd.DataFrame({"first": 1.0, "last": [3.0, 1.0, 2.0]}, index=list("ABC"))
+    labels = pd.Series([0, 0, 1], index=list("ABC"))
+    table = example.member_table(labels, prices, pd.Series({"A": "Energy", "B": "Energy"}))
+    assert table["members"].tolist() == ["A B", "C"]
+    assert table["median gain"].tolist() == [1.0, 1.0]
+    assert table["sectors"].tolist() == ["Energy 100%", ""]
+
+
+def test_overlap_stands_beside_what_chance_gives(example):
+    labels = pd.Series([0, 0, 1, 1], index=["AAPL", "XOM", "MSFT", "AMZN"])
+    table = example.overlap(labels, example.HIS_CLUSTER_3.split())
+    assert table["on_his_list"].tolist() == [1, 2]
+    assert table["expected at random"].tolist() == [1.5, 1.5]
+
+
+def test_every_member_is_drawn_and_its_mean(example, paths):
+    example.plot_members(paths, pd.Series([0, 0, 1, 1, 1, 1], index=paths.index))
+    axes = plt.gcf().axes
+    assert [len(ax.lines) for ax in axes] == [3, 5]
+    np.testing.assert_allclose(axes[0].lines[-1].get_ydata(), paths.iloc[:2].mean())
+    plt.close()
+
+
+def test_reconstructions_are_drawn_over_the_path(example, paths):
+    nets = {size: PCA(size).fit(paths.to_numpy()) for size in (2, 4)}
+    example.plot_reconstructions(nets, paths, ["B", "no such ticker"])
+    (ax,) = plt.gcf().axes
+    assert [line.get_label() for line in ax.lines] == ["path", "from 2 values", "from 4 values"]
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), paths.loc["B"])
+    plt.close()
+
+
+@pytest.mark.slow
+def test_the_script_runs_and_writes_its_tables(tmp_path):
+    run_script(EXAMPLE, tmp_path)
+    reconstruction = pd.read_csv(tmp_path / "conv_reconstruction.csv", index_col=0)
+    assert reconstruction["autoencoder"].is_monotonic_increasing
+    own = pd.read_csv(tmp_path / "conv_own_protocol.csv", index_col=0)
+    assert (own["R2 on its own rows"] > own["PCA on its own rows"]).all()
+    assert len(list(tmp_path.glob("*.png"))) == 8
