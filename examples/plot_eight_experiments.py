@@ -216,8 +216,10 @@ def tidy_scores(choice, **identity):
     """One row a number of clusters, space and score, with the run's identity before it."""
     table = choice.null.copy()
     table[["space", "score"]] = table["score"].str.split(", ", expand=True).to_numpy()
-    table["observed"] = table["observed"].abs()
-    table["null_mean"] = table["null_mean"].abs()
+    # Scorers negate what should fall.
+    negated = table["score"] == "davies_bouldin"
+    for name in ("observed", "null_mean"):
+        table[name] = table[name].where(~negated, -table[name])
     table["stability"] = table["n_clusters"].map(choice.table.set_index("n_clusters")["stability"])
     return table.assign(**identity)
 
@@ -281,7 +283,7 @@ def keep(figure, name):
     """Write a picture if a folder for output is named."""
     if OUTPUT:
         OUTPUT.mkdir(parents=True, exist_ok=True)
-        figure.savefig(OUTPUT / f"{name}.png", dpi=75)
+        figure.savefig(OUTPUT / f"{name}.png", dpi=75, bbox_inches="tight")
 
 
 # %%
@@ -597,7 +599,7 @@ for panel, role in zip(panels, chosen_runs, strict=True):
     print(f"\n{titles[role]}")
     show(found.table, f"returns_{role}")
     RiskReturnDisplay.from_cluster_returns(found, names=profiles[role].names, trim=0.01, ax=panel)
-    panel.set_title(titles[role], fontsize=10, loc="left")
+    panel.set_title(f"{titles[role]}\n", fontsize=10, loc="left")
 keep(figure, "return_risk")
 
 # %%

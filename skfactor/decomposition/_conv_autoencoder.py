@@ -103,7 +103,8 @@ class ConvAutoencoderReducer(NeuralReducer):
     **Depth.** A series of length :math:`L` has :math:`\lceil L / s \rceil` positions after a
     stage of stride :math:`s`, and stages follow until one position is left:
     :math:`\lceil \log_s L \rceil` of them, but at least one. A year of 256 days takes four
-    stages by default, 256, 64, 16, 4, 1.
+    stages by default, 256, 64, 16, 4, 1; one day more takes a fifth, with some four times the
+    weights, so that a window is best a power of the stride.
 
     **Any length.** Where a stage's input is not a multiple of its stride, or a kernel reaches
     over an end, the first and last values are repeated outwards, and the decoder cuts off what

@@ -370,6 +370,7 @@ class FactorModel(TransformerMixin, RegressorMixin, BaseEstimator, ABC):
             At most 1; 0 for a model that fits nothing.
         """
         panel = self._read(X, dates, assets, y, sample_weight)
+        self._check_gap(panel.dates)
         fits = self._fits(panel, leave_one_out=True)
         return total_r2_score(panel.returns, fits, sample_weight=panel.weights)
 
@@ -480,9 +481,12 @@ class FactorModel(TransformerMixin, RegressorMixin, BaseEstimator, ABC):
             assets=assets,
             sample_weight=sample_weight,
             reset=False,
-            returns="none" if y is None else "required",
+            returns="none" if y is None else "optional",
             quiet=y is None,
         )
+
+    def _check_gap(self, dates: pd.Index | None) -> None:
+        """Raise if targets of the fit reach into dates that are to be scored."""
 
     def _all_betas(self, panel: Panel) -> Any:
         """Yield the betas of each member in the common rotation."""
@@ -506,9 +510,11 @@ class FactorModel(TransformerMixin, RegressorMixin, BaseEstimator, ABC):
         for _, factors, leverage in self._all_factors(panel):
             values.append(factors)
             own = own or leverage is not None
-        return np.stack(values), dates_with_returns(panel) if own else np.ones(
-            panel.n_dates, dtype=bool
-        )
+        return np.stack(values), self._estimated_dates(panel, own)
+
+    def _estimated_dates(self, panel: Panel, own: bool) -> np.ndarray:
+        """Return which dates have factor returns, given whether the panel's own make them."""
+        return dates_with_returns(panel) if own else np.ones(panel.n_dates, dtype=bool)
 
     def _fits(self, panel: Panel, leave_one_out: bool) -> FloatArray:
         """Average the members' fits, each without its own return if asked."""
@@ -525,13 +531,13 @@ class FactorModel(TransformerMixin, RegressorMixin, BaseEstimator, ABC):
         n_rows = min(panel.n_rows, _ALIGNMENT_ROWS)
         rows = np.linspace(0, panel.n_rows - 1, n_rows).astype(np.intp)
         fit, own = np.zeros(panel.n_rows), np.zeros(panel.n_rows)
-        estimated = np.ones(panel.n_dates, dtype=bool)
+        uses_own = False
         history, samples = [], []
         for betas, factors, leverage in self._all_factors(panel):
             fit += section_fits(betas, factors, panel.starts) / self._n_members
             if leverage is not None:
                 own += leverage / self._n_members
-                estimated = dates_with_returns(panel)
+                uses_own = True
             history.append(factors)
             if self._rotates:
                 samples.append(betas[rows])
@@ -542,6 +548,7 @@ class FactorModel(TransformerMixin, RegressorMixin, BaseEstimator, ABC):
         self._specific = SpecificVariance.of_residuals(
             panel.returns - fit, 1.0 - own, panel.asset_codes, panel.assets
         )
+        estimated = self._estimated_dates(panel, uses_own)
         dates = None if panel.dates is None else panel.dates[estimated]
         self._remember(FactorHistory(dates, values[:, estimated]))
 

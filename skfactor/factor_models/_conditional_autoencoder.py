@@ -4,6 +4,7 @@ from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 
 from skfactor._kernels._sections import section_fits, section_least_squares
 from skfactor._typing import FloatArray, RandomState
@@ -12,6 +13,7 @@ from skfactor.factor_models._beta_network import Member
 from skfactor.factor_models._ensemble import EnsembleFactorModel
 from skfactor.factor_models._factor_sides import (
     FactorInputs,
+    dates_between,
     managed_inputs,
     own_leverage,
     portfolio_inputs,
@@ -19,6 +21,8 @@ from skfactor.factor_models._factor_sides import (
     return_inputs,
 )
 from skfactor.factor_models._observed import observed_factors
+from skfactor.factor_models._own_returns import dates_with_returns
+from skfactor.panel._index import show_date
 from skfactor.panel._panel import Panel
 
 _PAPER = {"factor_side": "managed", "n_members": 10}
@@ -166,7 +170,9 @@ class ConditionalAutoencoderFactorModel(CallbackSupportMixin, EnsembleFactorMode
     A row whose return is missing takes part in normalisation and in managed portfolios, where
     it earns nothing, and in no loss.
 
-    With ``horizon > 0`` a train-test split must leave a gap of at least ``horizon`` dates.
+    With ``horizon > 0`` a train-test split must leave a gap of at least ``horizon`` dates, or
+    ``score`` and the scorers of factor models raise; a date without realised returns says
+    nothing of the premia.
 
     References
     ----------
@@ -309,6 +315,10 @@ class ConditionalAutoencoderFactorModel(CallbackSupportMixin, EnsembleFactorMode
         return cls(**{**_PRESETS[name], **params})
 
     @property
+    def _needs_every_return(self) -> bool:
+        return self.factor_side == "returns"
+
+    @property
     def _n_members(self) -> int:
         return len(self.members_)
 
@@ -367,7 +377,12 @@ class ConditionalAutoencoderFactorModel(CallbackSupportMixin, EnsembleFactorMode
 
     def _factor_panel(self, panel: Panel) -> Panel:
         """Return the panel whose returns make the factors."""
-        if not self.horizon and self.returns is None:
+        if not self.horizon:
+            if self.returns is not None:
+                raise ValueError(
+                    "`returns` must be None where horizon=0, since y holds the returns that make "
+                    "the factors; got returns. Leave them out, or set the horizon of y."
+                )
             return panel
         if self.returns is None:
             raise ValueError(
@@ -375,6 +390,27 @@ class ConditionalAutoencoderFactorModel(CallbackSupportMixin, EnsembleFactorMode
                 f"with horizon={self.horizon}. Give a Series with a (date, asset) index."
             )
         return realised_panel(self.returns, panel)
+
+    def _estimated_dates(self, panel: Panel, own: bool) -> np.ndarray:
+        source = self._factor_panel(panel)
+        if source is panel or self.factor_side == "external":
+            return super()._estimated_dates(panel, own)
+        return dates_with_returns(source)
+
+    def _check_gap(self, dates: pd.Index | None) -> None:
+        if not self.horizon or self.dates_ is None or dates is None:
+            return
+        later = dates[dates > self.dates_[-1]]
+        if not len(later):
+            return
+        gap = dates_between(self.returns, self.dates_[-1], later[0])
+        if gap < self.horizon:
+            raise ValueError(
+                f"Dates to score must begin more than the horizon of {self.horizon} after the "
+                f"last of fit, or their returns are in the targets of training; got {gap} "
+                f"between {show_date(self.dates_[-1])} and {show_date(later[0])}. Use "
+                f"PanelSplit(..., gap={self.horizon})."
+            )
 
     def _inputs(self, panel: Panel, fitted: list[str] | None) -> FactorInputs | None:
         """Return the portfolios that factors are linear in, None for least squares."""

@@ -194,6 +194,13 @@ def realised_returns(returns: Any, panel: Panel) -> FloatArray:
     return found
 
 
+def dates_between(returns: Any, last: Any, first: Any) -> int:
+    """Return on how many dates between two others there are realised returns."""
+    calendar = pd.Index(_wide(returns).index)
+    ours, theirs = common_keys(pd.Index([last, first]), calendar, "X", "`returns`")
+    return int(((theirs > ours[0]) & (theirs < ours[1])).sum())
+
+
 def _wide(returns: Any) -> pd.DataFrame:
     """Return realised returns with dates in the rows and assets in the columns."""
     if isinstance(returns, pd.Series) and isinstance(returns.index, pd.MultiIndex):

@@ -73,8 +73,10 @@ class PremiaForecast:
             raise ValueError(
                 f"`method` must be one of {', '.join(map(repr, METHODS))}; got {self.method!r}."
             )
-        if not self.window >= 1:
-            raise ValueError(f"`window` must be at least 1 date; got {self.window!r}.")
+        if not (self.window >= 1 and float(self.window).is_integer()):
+            raise ValueError(
+                f"`window` must be a whole number of dates, at least 1; got {self.window!r}."
+            )
         if not self.halflife > 0:
             raise ValueError(f"`halflife` must be a positive number; got {self.halflife!r}.")
 

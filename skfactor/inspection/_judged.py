@@ -9,7 +9,13 @@ import numpy as np
 import pandas as pd
 
 from skfactor._typing import FloatArray, IntArray
-from skfactor.metrics._model_output import ModelRows, method, model_rows, uses_own_returns
+from skfactor.metrics._model_output import (
+    ModelRows,
+    check_gap,
+    method,
+    model_rows,
+    uses_own_returns,
+)
 from skfactor.panel._index import factorize, has_panel_index, read_index, resolve_panel
 from skfactor.panel._managed import managed_portfolios
 from skfactor.portfolios._efficient import EfficientPortfolio, tangency_portfolio
@@ -29,7 +35,8 @@ class Compared:
     true, fit, predicted : ndarray
         Of one shape.
     left_out : tuple of ndarray or None
-        Returns and fits without what they would explain of themselves; None if not known.
+        Returns and fits without what they would explain of themselves; None if not known, or if
+        the model needs every return.
     """
 
     true: FloatArray
@@ -81,6 +88,7 @@ class Judged:
 def judge_model(model: Any, X: Any, y: Any, dates: Any, assets: Any, managed: bool) -> Judged:
     """Ask a fitted model of rows."""
     rows = model_rows(model, X, y, dates, assets)
+    check_gap(rows)
     for needed in ("reconstruct", "predict", "update"):
         method(rows.model, needed)
     if rows.dates is None:
@@ -91,7 +99,9 @@ def judge_model(model: Any, X: Any, y: Any, dates: Any, assets: Any, managed: bo
     compared = {"assets": Compared(rows.y, plain, predicted, (rows.y, without))}
     for name, kind in KINDS.items() if managed else ():
         true, fit = rows.portfolio_fits(kind)
-        left_out = rows.portfolio_fits(kind, left_out=True) if own else (true, fit)
+        left_out: tuple[FloatArray, FloatArray] | None = (true, fit)
+        if own:
+            left_out = rows.portfolio_fits(kind, left_out=True) if rows.can_be_halved else None
         compared[name] = Compared(true, fit, rows.portfolios(predicted, kind), left_out)
     index = None
     if rows.asset_codes is not None:

@@ -203,7 +203,8 @@ def scorecard(
     ``total`` is the definition of papers. Where factor returns are estimated from the returns
     themselves, ``total_left_out`` estimates them without each asset's own return, and fits
     managed portfolios of one half of the assets by factor returns from the other half;
-    elsewhere the two are equal.
+    elsewhere the two are equal. A model that needs every return, as the conditional autoencoder
+    with ``factor_side="returns"`` does, has no such fits of portfolios: ``NaN``.
 
     Examples
     --------

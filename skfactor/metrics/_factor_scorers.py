@@ -9,7 +9,7 @@ from sklearn.utils.metadata_routing import MetadataRequest
 
 from skfactor._typing import ArrayLike, FloatArray
 from skfactor.metrics._information_coefficient import information_coefficient
-from skfactor.metrics._model_output import ModelRows, model_rows, uses_own_returns
+from skfactor.metrics._model_output import ModelRows, check_gap, model_rows, uses_own_returns
 from skfactor.metrics._r2 import predictive_r2_score, total_r2_score
 
 Metric = Callable[..., Any]
@@ -60,6 +60,7 @@ class FactorScorer:
     ) -> float:
         """Score a fitted factor model, or a pipeline that ends in one, on the rows of `X`."""
         rows = model_rows(estimator, X, y, dates, assets)
+        check_gap(rows)
         true, found = self._compared(rows)
         kwargs: dict[str, Any] = {}
         if self.baseline is not None:

@@ -125,6 +125,11 @@ class ModelRows:
             One half above the other, if portfolios are formed from halves; ``NaN`` on a date
             without returns.
         """
+        if left_out and not self.can_be_halved:
+            raise ValueError(
+                "Managed portfolios are left out by halves of the assets, and this model needs "
+                "the return of every one. Pass leave_one_out=False for the plain fit."
+            )
         if not left_out:
             fits = self.fits()
             return (
@@ -141,6 +146,11 @@ class ModelRows:
                 ]
             )
         return np.vstack([pairs[0][0], pairs[1][0]]), np.vstack([pairs[0][1], pairs[1][1]])
+
+    @property
+    def can_be_halved(self) -> bool:
+        """Whether the model makes factor returns of half of the assets."""
+        return not getattr(self.model, "_needs_every_return", False)
 
     @cached_property
     def halves(self) -> np.ndarray:
@@ -232,3 +242,10 @@ def method(model: Any, name: str) -> None:
 def uses_own_returns(model: Any) -> bool:
     """Whether a model estimates factor returns from the returns that they explain."""
     return bool(getattr(model, "_uses_own_returns", False))
+
+
+def check_gap(rows: ModelRows) -> None:
+    """Raise if targets that a model was fitted to reach into the dates of the rows."""
+    check = getattr(rows.model, "_check_gap", None)
+    if check is not None:
+        check(rows.dates)

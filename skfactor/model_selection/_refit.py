@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 from skfactor._typing import FloatArray, IntArray
 from skfactor.factor_models._align import procrustes
 from skfactor.metrics._model_output import method, model_rows
-from skfactor.model_selection._panel_split import DatedRows
+from skfactor.model_selection._panel_split import DatedRows, PanelSplit
 from skfactor.panel._coded import resolve_coded
 from skfactor.panel._index import has_panel_index
 from skfactor.portfolios._efficient import frontier_weights
@@ -162,25 +162,38 @@ def refit(estimator: Any, data: PanelData, train: IntArray, later: IntArray, n_t
     )
 
 
-def rotations(refits: list[Refit], data: PanelData, tests: list[IntArray]) -> list[FloatArray]:
+def rotations(refits: list[Refit], data: PanelData, common: list[IntArray]) -> list[FloatArray]:
     """Return the orthogonal matrix that brings each refit to the rotation of the one before.
 
-    Betas of both on the test rows of the later one are compared. Factors that are given, not
-    latent, stay as they are; a refit with other factors than the one before is not turned.
+    Betas of both are compared on rows that the later one was trained on, so that no test date
+    turns another. Factors that are given, not latent, stay as they are; a refit with other
+    factors than the one before is not turned.
+
+    Parameters
+    ----------
+    refits : list of Refit
+        In the order of time.
+    data : PanelData
+        The panel.
+    common : list of ndarray
+        The rows on which each refit but the first is compared with the one before it.
     """
     found: list[FloatArray] = [np.eye(refits[0].betas.shape[1])]
-    for before, now, rows in zip(refits[:-1], refits[1:], tests[1:], strict=True):
-        if not before.factor_returns.columns.equals(now.factor_returns.columns):
-            found.append(np.eye(now.betas.shape[1]))
-            continue
-        X, y, where = data.cut(rows)
-        through = model_rows(before.estimator, X, y, **where)
-        old = np.asarray(through.model.transform(through.X, **through.where), dtype=float)
+    for before, now, rows in zip(refits[:-1], refits[1:], common, strict=True):
         rotation = np.eye(now.betas.shape[1])
-        K = now.n_latent
-        rotation[:K, :K] = procrustes(now.betas[:, :K], (old @ found[-1])[:, :K])
+        if before.factor_returns.columns.equals(now.factor_returns.columns):
+            K = now.n_latent
+            old = _betas(before.estimator, data, rows) @ found[-1]
+            new = _betas(now.estimator, data, rows)
+            rotation[:K, :K] = procrustes(new[:, :K], old[:, :K])
         found.append(rotation)
     return found
+
+
+def _betas(estimator: Any, data: PanelData, rows: IntArray) -> FloatArray:
+    X, y, where = data.cut(rows)
+    through = model_rows(estimator, X, y, **where)
+    return np.asarray(through.model.transform(through.X, **through.where), dtype=float)
 
 
 def tangency_returns(history: pd.DataFrame, first: Any) -> pd.Series:
@@ -197,21 +210,36 @@ def tangency_returns(history: pd.DataFrame, first: Any) -> pd.Series:
 
 def check_horizon(estimator: Any, gap: int, embargo: int) -> None:
     """Raise if targets of the training dates reach into the test dates."""
-    model = estimator
-    while True:
-        if isinstance(model, Pipeline):
-            model = model.steps[-1][1]
-        elif not hasattr(model, "horizon") and hasattr(model, "estimator"):
-            model = model.estimator
-        else:
-            break
-    horizon = getattr(model, "horizon", None) or 0
-    if gap + embargo < horizon:
-        raise ValueError(
-            f"`gap` must be at least the estimator's horizon of {horizon} dates, or returns of "
-            f"test dates are in the targets of training; got gap={gap} and embargo={embargo}. "
-            f"Use PanelSplit(..., gap={horizon})."
-        )
+    horizon = getattr(_last_model(estimator), "horizon", None) or 0
+    for where, split in [("", (gap, embargo)), *_inner_gaps(estimator)]:
+        if sum(split) < horizon:
+            raise ValueError(
+                f"`gap` must be at least the estimator's horizon of {horizon} dates, or returns "
+                f"of test dates are in the targets of training; got gap={split[0]} and "
+                f"embargo={split[1]}{where}. Use PanelSplit(..., gap={horizon})."
+            )
+
+
+def _last_model(estimator: Any) -> Any:
+    """Return the model at the end of pipelines and searches."""
+    if isinstance(estimator, Pipeline):
+        return _last_model(estimator.steps[-1][1])
+    if not hasattr(estimator, "horizon") and hasattr(estimator, "estimator"):
+        return _last_model(estimator.estimator)
+    return estimator
+
+
+def _inner_gaps(estimator: Any) -> list[tuple[str, tuple[int, int]]]:
+    """Return the gaps of the panel splits of searches, with where they are."""
+    if isinstance(estimator, Pipeline):
+        return _inner_gaps(estimator.steps[-1][1])
+    if hasattr(estimator, "horizon") or not hasattr(estimator, "estimator"):
+        return []
+    cv = getattr(estimator, "cv", None)
+    own = []
+    if isinstance(cv, PanelSplit):
+        own = [(f" in the cv of {type(estimator).__name__}", (cv.gap, cv.embargo))]
+    return [*own, *_inner_gaps(estimator.estimator)]
 
 
 def check_takes_dates(estimator: Any, data: PanelData) -> None:

@@ -203,9 +203,14 @@ class WalkForward:
             },
             index=starts,
         )
+        # As many dates as are tested, from the end of training.
+        common = [
+            data.rows.between(max(first, last - (window.test[1] - window.test[0])), last)
+            for (first, last), window in zip(trains[1:], windows[1:], strict=True)
+        ]
         vars(self).update(
             self._stitch(data, refits, tests),
-            **_by_refit(refits, rotations(refits, data, tests), starts, data, tests),
+            **_by_refit(refits, rotations(refits, data, common), starts, data, tests),
             estimators_=[each.estimator for each in refits],
             schedule_=schedule,
         )

@@ -113,7 +113,7 @@ def validate_panel(
     assets: Any = None,
     sample_weight: Any = None,
     reset: bool,
-    returns: Literal["required", "none"] = "required",
+    returns: Literal["required", "optional", "none"] = "required",
     quiet: bool = False,
 ) -> Panel:
     """Validate characteristics and returns, and sort them by date.
@@ -132,8 +132,9 @@ def validate_panel(
         Weights of the rows.
     reset : bool
         True in ``fit``, False afterwards.
-    returns : {"required", "none"}, default="required"
-        Whether ``y`` is a target; if not it serves for its index alone.
+    returns : {"required", "optional", "none"}, default="required"
+        Whether ``y`` is a target, of which at least one value must be known if it is required;
+        with ``"none"`` it serves for its index alone.
     quiet : bool, default=False
         Do not warn of rows without dates.
 
@@ -150,7 +151,7 @@ def validate_panel(
     """
     table = validate_table(estimator, X, reset=reset)
     target = None
-    if returns == "required":
+    if returns != "none":
         if y is None:
             raise ValueError(
                 f"{type(estimator).__name__} requires y to be passed, but the target y is None. "
@@ -158,7 +159,7 @@ def validate_panel(
             )
         target = validate_returns(y)
         check_consistent_length(table, target)
-        if np.isnan(target).all():
+        if returns == "required" and np.isnan(target).all():
             raise ValueError("y must have at least one return; got none but NaN.")
     weights = None
     if sample_weight is not None:

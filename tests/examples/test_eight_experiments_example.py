@@ -1,5 +1,7 @@
 """The eight experiments: their functions on a tiny market, the script among the slow."""
 
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
 from _example_script import definitions_of, run_script
@@ -47,6 +49,15 @@ def test_scores_are_laid_out_as_published(example, scores):
     table = example.as_published(scores, "K-means", "map")
     assert list(table.columns) == ["n=3 Silhou", "n=3 Davies", "n=4 Silhou", "n=4 Davies"]
     assert (table > 0).all(axis=None)
+
+
+def test_the_davies_bouldin_index_loses_its_sign_and_the_silhouette_keeps_it(example):
+    scores = ["features, silhouette", "features, davies_bouldin"]
+    null = pd.DataFrame({"n_clusters": 3, "score": scores, "observed": -0.1, "null_mean": -0.2})
+    table = pd.DataFrame({"n_clusters": [3], "stability": [0.5]})
+    tidy = example.tidy_scores(SimpleNamespace(null=null, table=table))
+    assert tidy["observed"].tolist() == [-0.1, 0.1]
+    assert tidy["null_mean"].tolist() == [-0.2, 0.2]
 
 
 def test_the_lift_is_what_the_score_gains_over_the_null(example, scores):

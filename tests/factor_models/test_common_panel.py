@@ -235,6 +235,19 @@ def test_a_date_without_any_return_says_nothing_of_premia(model, long_panel):
     assert np.isnan(model.factor_returns(X, gone).loc[first]).all()
 
 
+def test_rows_whose_returns_are_not_known_yet_have_fits_and_predictions(model, long_panel):
+    X, y = long_panel
+    last = X.index[-1][0]
+    late = X.index.get_level_values("date") == last
+    model.fit(X[~late], y[~late])
+    unknown = y[late] * np.nan
+    assert np.isfinite(model.reconstruct(X[late], unknown)).all()
+    premia = model.risk_premia_.copy()
+    model.update(X[late], unknown)
+    pd.testing.assert_series_equal(model.risk_premia_, premia)
+    assert np.isfinite(model.predict(X[late])).all()
+
+
 def test_fits_are_betas_times_factor_returns(model, long_panel):
     X, y = long_panel
     model.fit(X, y)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -20,6 +20,9 @@ from skfactor._nn import _members
 from skfactor._nn._training import TensorNet
 from skfactor.exceptions import FitInterrupted
 from skfactor.factor_models import ConditionalAutoencoderFactorModel as CAE
+from skfactor.inspection import scorecard
+from skfactor.metrics import make_factor_scorer, total_r2_scorer
+from skfactor.model_selection import PanelSplit, WalkForward
 
 N_DATES, N_ASSETS = 24, 30
 QUICK = {
@@ -328,6 +331,68 @@ def test_a_forward_target_takes_its_factors_from_realised_returns(panel):
     np.testing.assert_array_equal(
         model.reconstruct(X, ahead), model.reconstruct(X, ahead, leave_one_out=True)
     )
+
+
+def test_targets_that_reach_into_the_dates_to_score_are_refused(panel):
+    X, y, _ = panel
+    ahead = y.groupby("asset").shift(-1)
+    months = X.index.levels[0]
+    model = CAE(**{**QUICK, "max_epochs": 2, "horizon": 1}, returns=y)
+    model.fit(X.loc[: months[15]], ahead.loc[: months[15]])
+    message = "more than the horizon of 1 after the last of fit.* got 0 between .*gap=1"
+    for score in (model.score, lambda *late: total_r2_scorer(model, *late)):
+        with pytest.raises(ValueError, match=message):
+            score(X.loc[months[16] :], ahead.loc[months[16] :])
+        assert np.isfinite(score(X.loc[months[17] :], ahead.loc[months[17] :]))
+    assert np.isfinite(model.score(X.loc[: months[15]], ahead.loc[: months[15]]))
+    with pytest.raises(ValueError, match=message):
+        scorecard(model, X.loc[months[16] :], ahead.loc[months[16] :])
+    split = PanelSplit(2, test_size=6, gap=0)
+    with pytest.raises(ValueError, match=message):
+        cross_validate(model, X, ahead, cv=split, error_score="raise")
+    search = GridSearchCV(model, {"n_factors": [1]}, cv=split)
+    with pytest.raises(ValueError, match=r"got gap=0 and embargo=0 in the cv of GridSearchCV"):
+        WalkForward(search, PanelSplit(2, test_size=6, gap=1)).fit(X, ahead)
+
+
+def test_a_date_without_realised_returns_says_nothing_of_premia(panel):
+    X, y, _ = panel
+    ahead = y.groupby("asset").shift(-1)
+    first, known = X.index.levels[0][3], y.copy()
+    known.loc[first] = np.nan
+    quick = {**QUICK, "max_epochs": 2, "horizon": 1}
+    for side in ("least_squares", "managed"):
+        model = CAE(**quick, factor_side=side, returns=known).fit(X, ahead)
+        assert first not in model.factor_returns_.index
+        np.testing.assert_allclose(model.risk_premia_, model.factor_returns_.mean())
+        assert model.factor_returns(X, ahead).loc[first].isna().all()
+
+
+def test_targets_not_known_yet_do_not_stop_an_update(panel):
+    X, y, _ = panel
+    ahead = y.groupby("asset").shift(-1)
+    before, last = X.index.levels[0][22], X.index.levels[0][23]
+    model = CAE(**{**QUICK, "max_epochs": 2, "horizon": 1}, returns=y)
+    model.fit(X.loc[:before], ahead.loc[:before])
+    assert ahead.loc[[last]].isna().all()
+    model.update(X.loc[[last]], ahead.loc[[last]])
+    assert last in model.factor_returns_.index
+
+
+def test_realised_returns_are_for_targets_that_lie_ahead(panel):
+    X, y, _ = panel
+    with pytest.raises(ValueError, match=r"`returns` must be None where horizon=0"):
+        CAE(**QUICK, returns=y).fit(X, y)
+
+
+def test_a_scorecard_of_a_model_that_needs_every_return_leaves_no_halves_out(panel):
+    X, y, _ = panel
+    model = CAE(**{**QUICK, "max_epochs": 2}, factor_side="returns").fit(X, y)
+    r2 = scorecard(model, X, y).r2
+    assert r2["total"].notna().all()
+    assert r2["total_left_out"].isna().tolist() == [False, True, True]
+    with pytest.raises(ValueError, match="Pass leave_one_out=False for the plain fit"):
+        make_factor_scorer("total_r2", on="managed")(model, X, y)
 
 
 def test_targets_that_overlap_the_dates_held_out_are_not_learnt_from(panel):

@@ -59,7 +59,7 @@ def test_a_constant_factor_is_forecast_by_itself():
 def test_a_wrong_forecast_is_refused():
     with pytest.raises(ValueError, match="`method` must be one of 'expanding'.*got 'garch'"):
         PremiaForecast("garch")
-    with pytest.raises(ValueError, match="`window` must be at least 1 date; got 0"):
+    with pytest.raises(ValueError, match="must be a whole number of dates, at least 1; got 0"):
         PremiaForecast("rolling", window=0)
     with pytest.raises(ValueError, match="`halflife` must be a positive number; got 0"):
         PremiaForecast("ewma", halflife=0)

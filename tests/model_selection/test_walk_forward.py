@@ -173,6 +173,29 @@ def test_past_output_does_not_move_when_the_future_is_perturbed(panel):
         )
 
 
+@pytest.mark.parametrize("cut", [17, 18, 19])
+def test_no_test_date_turns_the_betas_of_another(panel, cut):
+    X, y = panel
+    y = y.fillna(0.0)
+    dates = X.index.get_level_values("date")
+    later = dates >= dates.unique().sort_values()[cut]
+    changed = X.copy()
+    changed[later] = np.random.default_rng(3).normal(5, 9, size=(later.sum(), 3))
+    walks = [WalkForward(InstrumentedPCA(n_factors=2), CV).fit(Z, y) for Z in (X, changed)]
+    before, after = (walk.betas_[walk.betas_.index.isin(X.index[~later])] for walk in walks)
+    np.testing.assert_allclose(before, after, atol=1e-12)
+
+
+def test_the_last_dates_may_have_no_returns_yet(panel):
+    X, y = panel
+    dates = X.index.get_level_values("date")
+    live = dates >= dates.unique().sort_values()[20]
+    walk = WalkForward(InstrumentedPCA(n_factors=1), CV).fit(X, y.mask(live))
+    assert walk.predictions_.notna().all()
+    assert walk.returns_[walk.returns_.index.isin(X.index[live])].isna().all()
+    assert walk.scores().notna().all()
+
+
 def test_order_of_rows_does_not_matter(panel, walk):
     X, y = panel
     again = WalkForward(TurnedModel(), CV, n_quantiles=4).fit(X.sort_index(), y.sort_index())
