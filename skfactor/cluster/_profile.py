@@ -276,7 +276,9 @@ def name_clusters(
         The cluster of each row, as in :func:`cluster_profile`.
     features : sequence, default=None
         The features to name by, the most important first. By default those with the largest
-        effect sizes, passing over features that order the clusters as one before them does.
+        effect sizes, passing over features that order the clusters as one before them does; a
+        cluster that is very low or very high on none of the first `max_terms` of these, but on
+        another, is named by that one first.
     phrases : mapping of str to tuple of str, default=None
         Words for a feature: (low, high), (low, middle, high) or all five levels, added to the
         built-in ones for the usual fundamentals. Case, spaces and a leading "log" of a

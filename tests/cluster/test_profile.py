@@ -116,6 +116,25 @@ def test_features_that_repeat_another_give_way_in_names():
     assert names[0] in {"small-cap, low leverage", "low sales, low leverage"}
 
 
+def test_a_small_cluster_is_named_by_what_it_is_extreme_in():
+    # Two large clusters differ in sales; the third is between them, and alone in its equity.
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], [50, 50, 8])
+    X = pd.DataFrame(
+        {
+            "sales": np.select([labels == 0, labels == 1], [0.0, 10.0], 5.5) + rng.normal(size=108),
+            "equity": np.where(labels == 2, -9.0, 0.0) + rng.normal(size=108),
+        }
+    )
+    assert name_clusters(X, labels, max_terms=1).tolist() == [
+        "low sales",
+        "high sales",
+        "very low equity",
+    ]
+    named = name_clusters(X, labels, max_terms=1, features=["sales"])
+    assert "equity" not in named[2]
+
+
 def test_noise_is_called_noise_and_changes_no_effect_size():
     X, labels = _universe()
     noisy = labels.copy()
