@@ -5,6 +5,7 @@ file.
 """
 
 import functools
+import reprlib
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -56,6 +57,7 @@ __all__ = [
     "check_is_fitted",
     "check_layer_sizes",
     "check_sample_weight",
+    "check_table",
     "column_label",
     "column_or_1d",
     "draw_seed",
@@ -151,28 +153,62 @@ def validate_table(
         For columns that are not numbers, for infinities, and for missing values unless
         they are allowed.
     """
-    # Some libraries would turn dates into nanoseconds without a word.
-    _refuse(_of_dates(X))
-    try:
-        table: FloatArray = validate_data(
-            estimator,
-            X,
-            reset=reset,
-            dtype=[np.float64, np.float32],
-            ensure_all_finite=False,
-            **check_params,
-        )
-    except (TypeError, ValueError) as error:
-        _refuse(_of_text(X), error)
-        raise
-    names = getattr(X, "columns", None)
-    refuse_infinities(table, names)
+    who = type(estimator).__name__
+    table = _read_table(
+        X, functools.partial(validate_data, estimator, reset=reset), who=who, **check_params
+    )
     if not allow_nan:
-        refuse_missing(table, names, type(estimator).__name__)
+        refuse_missing(table, _names(X), who)
     return table
 
 
-def refuse_infinities(table: FloatArray, names: Any = None) -> None:
+def check_table(X: Any, *, what: str = "X", **check_params: Any) -> FloatArray:
+    """Check a table that a function is given as :func:`validate_table` does an estimator's.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        The table; ``NaN`` is a missing value.
+    what : str, default="X"
+        What errors call it.
+    **check_params : dict
+        More of scikit-learn's ``check_array`` parameters, such as ``ensure_min_samples``.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_features)
+        The values as float32 or float64, not copied where that can be avoided.
+
+    Raises
+    ------
+    ValueError
+        For columns that are not numbers, and for infinities.
+    """
+    return _read_table(X, functools.partial(check_array, input_name=what), what, **check_params)
+
+
+def _read_table(
+    X: Any, read: Callable[..., FloatArray], what: str = "X", who: str = "", **check_params: Any
+) -> FloatArray:
+    names = _names(X)
+    if names is not None and not len(names):  # which check_array cannot read
+        raise ValueError(
+            f"Found array with 0 feature(s) (shape={tuple(X.shape)}) while a minimum of 1 is "
+            f"required{who and ' by ' + who}. Give {what} a column."
+        )
+    # Some libraries would turn dates into nanoseconds and digits into numbers without a word.
+    _refuse(_of_dates_or_text(X), what)
+    try:
+        table = read(X, dtype=[np.float64, np.float32], ensure_all_finite=False, **check_params)
+    except (TypeError, ValueError) as error:
+        if names is not None:
+            _refuse(_of_objects(X), what, error)
+        raise
+    refuse_infinities(table, names, what)
+    return table
+
+
+def refuse_infinities(table: FloatArray, names: Any = None, what: str = "X") -> None:
     """Raise a ``ValueError`` that names the columns holding infinities."""
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(table.sum()):  # one pass without a copy, where all is well
@@ -185,7 +221,7 @@ def refuse_infinities(table: FloatArray, names: Any = None) -> None:
         for j in np.flatnonzero(infinite.any(axis=0))
     ]
     raise ValueError(
-        f"Input X contains infinity: values must be finite or NaN; got infinities in "
+        f"Input {what} contains infinity: values must be finite or NaN; got infinities in "
         f"{join(where)}. Replace them, for instance by NaN."
     )
 
@@ -214,34 +250,85 @@ def join(items: Sequence[str]) -> str:
     return ", ".join(items[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def _refuse(columns: list[str], cause: Exception | None = None) -> None:
+def _refuse(columns: list[str], what: str, cause: Exception | None = None) -> None:
     if columns:
         raise ValueError(
-            f"Every column of X must hold numbers; got {join(columns)}. "
-            "Drop or encode them, or make identifiers and dates the index."
+            f"Every column of {what} must hold numbers; got {join(columns)}. "
+            "Convert, encode or drop them, or make identifiers and dates the index."
         ) from cause
 
 
-def _of_dates(X: Any) -> list[str]:
-    """Describe the columns of a pandas or polars frame that hold dates or times."""
-    return [
-        f"{column_label(j, X.columns)} of dtype {dtype}"
-        for j, dtype in enumerate(_dtypes(X))
-        if str(dtype).lower().startswith(("date", "time", "duration", "period"))
-    ]
-
-
-def _of_text(X: Any) -> list[str]:
-    """Describe the columns of a pandas or polars frame that cannot become floats."""
+def _of_dates_or_text(X: Any) -> list[str]:
+    """Describe the columns that hold dates, times or text, though it be text of digits."""
+    cells = _cells(X) if isinstance(X, list | tuple) else X
+    # Objects lie in memory by row: a pass over all of them is much faster than one by column.
+    clean = isinstance(cells, np.ndarray) and _first_text(cells.ravel("K")) is None
     bad = []
-    for j, dtype in enumerate(_dtypes(X)):
-        column = X.iloc[:, j] if hasattr(X, "iloc") else X[X.columns[j]]
-        try:
-            np.asarray(column.to_numpy(), dtype=np.float64)
-        except (TypeError, ValueError):
-            bad.append(f"{column_label(j, X.columns)} of dtype {dtype}")
+    for j, dtype in enumerate(_dtypes(cells)):
+        if getattr(dtype, "kind", "O") in "biufc":
+            continue
+        label = f"{column_label(j, _names(X))} of dtype {dtype}"
+        if str(dtype).lower().startswith(("date", "time", "duration", "period")):
+            bad.append(label)
+        elif not clean:
+            column = _column(cells, j)
+            row = _first_text(column)
+            if row is not None:
+                text = reprlib.repr(column[row : row + 1].tolist()[0])
+                bad.append(f"{label} (first in row {row}: {text})")
     return bad
 
 
+def _of_objects(X: Any) -> list[str]:
+    """Describe the columns of a frame that cannot become floats."""
+    bad = []
+    for j, dtype in enumerate(_dtypes(X)):
+        try:
+            np.asarray(_column(X, j), dtype=np.float64)
+        except (TypeError, ValueError):
+            bad.append(f"{column_label(j, _names(X))} of dtype {dtype}")
+    return bad
+
+
+def _first_text(column: Any) -> int | None:
+    """Return the first row that holds text."""
+    if column.dtype.kind in "SUT":
+        return 0 if len(column) else None
+    if column.dtype.kind != "O":
+        return None
+    values = column.tolist()
+    # Which types occur is known much faster than where.
+    if not any(issubclass(kind, str | bytes) for kind in set(map(type, values))):
+        return None
+    return next(i for i, value in enumerate(values) if isinstance(value, str | bytes))
+
+
+def _names(X: Any) -> Any:
+    """Return the names of the columns of a pandas or polars frame or an arrow table."""
+    return X.column_names if hasattr(X, "column_names") else getattr(X, "columns", None)
+
+
 def _dtypes(X: Any) -> Any:
-    return X.dtypes if hasattr(X, "columns") and hasattr(X, "dtypes") else ()
+    """Return the type of each column of a frame, an arrow table or a matrix."""
+    if hasattr(X, "column_names"):
+        return X.schema.types
+    if hasattr(X, "columns"):
+        return getattr(X, "dtypes", ())
+    return (X.dtype,) * X.shape[1] if isinstance(X, np.ndarray) and X.ndim == 2 else ()
+
+
+def _column(X: Any, j: int) -> Any:
+    """Return a column of the same as an array."""
+    if isinstance(X, np.ndarray):
+        return X[:, j]
+    if hasattr(X, "iloc"):
+        return X.iloc[:, j].to_numpy()
+    return X[_names(X)[j]].to_numpy()
+
+
+def _cells(rows: Any) -> Any:
+    """Return a list of rows as an array in which every value keeps its type."""
+    try:
+        return np.array(rows, dtype=object)
+    except ValueError:  # ragged, for scikit-learn to refuse
+        return None

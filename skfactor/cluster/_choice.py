@@ -163,8 +163,8 @@ def choose_n_clusters(
     Raises
     ------
     ValueError
-        If the estimator's last step has no number of clusters to set, `n_clusters` holds
-        numbers below 2, or `n_draws` is too small for `alpha`.
+        If `X` is not a table of numbers, the estimator's last step has no number of clusters to
+        set, `n_clusters` holds numbers below 2, or `n_draws` is too small for `alpha`.
 
     See Also
     --------

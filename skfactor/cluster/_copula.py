@@ -9,10 +9,9 @@ import pandas as pd
 from scipy.optimize import isotonic_regression
 from scipy.special import gammaln, ndtri, stdtrit
 from scipy.stats import rankdata
-from sklearn.utils import check_array
 
 from skfactor._typing import ArrayLike, FloatArray, IntArray, RandomState
-from skfactor._validation import draw_seed
+from skfactor._validation import check_table, draw_seed
 
 Margins = Literal["unimodal", "empirical"]
 MARGINS = ("unimodal", "empirical")
@@ -111,8 +110,8 @@ def draw_null(
     Returns
     -------
     ndarray or DataFrame of shape (n_samples, n_features)
-        As many rows, of which the same cells are missing. A pandas or polars frame gives a
-        frame with the same columns (and index).
+        As many rows, of which the same cells are missing. A pandas or polars frame, or an
+        arrow table, gives one with the same columns (and index).
 
     Raises
     ------
@@ -163,9 +162,7 @@ def fit_null(X: Any, margins: Margins) -> NullModel:
     """Estimate the margins and the dependence of `X` once, for any number of draws."""
     if margins not in MARGINS:
         raise ValueError(f"`margins` must be one of {list(MARGINS)}; got {margins!r}.")
-    table = check_array(
-        X, dtype=np.float64, ensure_all_finite="allow-nan", ensure_min_samples=2, input_name="X"
-    )
+    table = check_table(X, ensure_min_samples=2).astype(np.float64, copy=False)
     missing = np.isnan(table)
     observed = [np.sort(column[~gone]) for column, gone in zip(table.T, missing.T, strict=True)]
     fitted = tuple(
@@ -295,6 +292,8 @@ def like(X: Any, values: FloatArray) -> Any:
     """Return `values` as the kind of table that `X` is."""
     if hasattr(X, "iloc"):
         return pd.DataFrame(values, index=X.index, columns=X.columns)
+    if hasattr(X, "column_names"):  # an arrow table
+        return type(X).from_arrays([*values.T], names=X.column_names)
     if hasattr(X, "columns"):
         return type(X)({name: values[:, j] for j, name in enumerate(X.columns)})
     dtype = getattr(X, "dtype", None)

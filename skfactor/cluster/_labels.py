@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from skfactor._typing import ArrayLike, FloatArray, IntArray
+from skfactor._validation import check_table
 
 NOISE = -1
 """The label that density-based clusterers give to rows that are in no cluster."""
@@ -71,7 +72,7 @@ def as_frame(
     elif isinstance(X, pd.DataFrame):
         frame = X
     else:
-        array = np.asarray(X)
+        array = np.asarray(X, dtype=object if isinstance(X, list | tuple) else None)
         if array.ndim != 2:
             raise ValueError(
                 f"`{what}` must be two-dimensional; got {array.ndim} dimension(s). "
@@ -94,30 +95,10 @@ def as_frame(
         raise ValueError(
             f"`{what}` must name each column once; got {some(twice)} more than once. Rename them."
         )
-    return _as_floats(frame, what)
-
-
-def _as_floats(frame: pd.DataFrame, what: str) -> pd.DataFrame:
-    columns, refused = [], []
-    for position, name in enumerate(frame.columns):
-        column = frame.iloc[:, position]
-        try:
-            columns.append(column.to_numpy(dtype=np.float64, na_value=np.nan))
-        except (TypeError, ValueError):
-            refused.append(name)
-    if refused:
-        raise ValueError(
-            f"`{what}` must be numeric; got text or other objects in the column(s) "
-            f"{some(refused)}. Drop or encode them."
-        )
-    values = np.column_stack(columns)
-    infinite = np.isinf(values).any(axis=0)
-    if infinite.any():
-        raise ValueError(
-            f"`{what}` must not hold infinity; got it in the column(s) "
-            f"{some(frame.columns[infinite])}. Replace it by NaN, which is left out."
-        )
-    return pd.DataFrame(values, index=frame.index, columns=frame.columns)
+    table = check_table(frame, what=what, copy=True)
+    return pd.DataFrame(
+        table.astype(np.float64, copy=False), index=frame.index, columns=frame.columns
+    )
 
 
 def _is_positional(index: pd.Index) -> bool:

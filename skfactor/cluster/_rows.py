@@ -9,9 +9,11 @@ from skfactor._typing import IntArray
 
 
 def take_rows(X: Any, rows: IntArray) -> Any:
-    """Return some rows of an array, a sparse matrix, a pandas or polars frame, or a list."""
+    """Return some rows of an array, a sparse matrix, a frame, an arrow table, or a list."""
     if hasattr(X, "iloc"):
         return X.iloc[rows]
+    if hasattr(X, "column_names"):
+        return X.take(rows)
     if sparse.issparse(X):
         return X.tocsr()[rows]  # some formats cannot be indexed
     return X[rows] if hasattr(X, "shape") else np.asarray(X)[rows]

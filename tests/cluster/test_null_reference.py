@@ -181,7 +181,7 @@ def test_a_draw_is_the_kind_of_table_that_was_given():
         (np.array([[1.0, np.inf], [0.0, 1.0]]), "infinity"),
         (np.empty((0, 2)), "0 sample"),
         (GROUPS[:1], "minimum of 2 is required"),
-        (pd.DataFrame({"a": ["x", "y"]}), "could not convert string"),
+        (pd.DataFrame({"a": ["x", "y"]}), "must hold numbers; got column 'a' of dtype"),
     ],
     ids=["infinite", "empty", "one row", "text"],
 )

@@ -293,8 +293,14 @@ def test_bad_labels_are_refused(labels, message):
 @pytest.mark.parametrize(
     ("X", "message"),
     [
-        (pd.DataFrame({"a": [1.0, 2.0], "s": ["x", "y"]}), r"column\(s\) s\. Drop or encode"),
-        (pd.DataFrame({"a": [1.0, np.inf], "b": 0}), r"infinity; got it in the column\(s\) a"),
+        (
+            pd.DataFrame({"a": [1.0, 2.0], "s": ["x", "y"]}),
+            "must hold numbers; got column 's' of dtype",
+        ),
+        (
+            pd.DataFrame({"a": [1.0, np.inf], "b": 0}),
+            r"infinities in column 'a' \(first in row 1\)",
+        ),
         (pd.DataFrame({"a": []}), r"at least one row and one column; got shape \(0, 1\)"),
         (np.array([1.0, 2.0]), r"must be two-dimensional; got 1 dimension"),
         (pd.DataFrame(np.ones((2, 2)), columns=["a", "a"]), "got a more than once"),
