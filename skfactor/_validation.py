@@ -62,6 +62,7 @@ __all__ = [
     "column_or_1d",
     "draw_seed",
     "fit_method",
+    "how_to_see_names",
     "join",
     "validate_data",
     "validate_params",
@@ -232,16 +233,36 @@ def refuse_missing(table: FloatArray, names: Any, who: str) -> None:
         if np.isfinite(table.sum()) or not np.isnan(table).any():  # as above
             return
     counts = np.isnan(table).sum(axis=0)
-    where = [f"{column_label(j, names)} ({counts[j]} missing)" for j in np.flatnonzero(counts)]
+    labels = {int(j): column_label(j, names) for j in np.flatnonzero(counts)}
+    where = join([f"{label} ({counts[j]} missing)" for j, label in labels.items()])
+    # A single row does not tell gaps from columns without a value.
+    void = [label for j, label in labels.items() if counts[j] == len(table) > 1]
+    repair = ""
+    if void:
+        repair = (
+            f"Every value of {join(void)} is missing, and PanelImputer learns nothing from such a "
+            f"column: drop it before the first step. {how_to_see_names(names)}"
+        )
+    if len(void) < len(labels):
+        repair += (
+            f"Fill {'the others' if void else 'them'} first (PanelImputer, CrossSectionalScaler) "
+            "or drop those rows."
+        )
     raise ValueError(
-        f"Input X contains NaN: {who} needs every value; got gaps in {join(where)}. "
-        "Fill them first (PanelImputer, CrossSectionalScaler) or drop those rows."
+        f"Input X contains NaN: {who} needs every value; got gaps in {where}. {repair.strip()}"
     )
 
 
 def column_label(position: int | np.intp, names: Any = None) -> str:
     """Return how an error speaks of a column: by its name, else by its position."""
     return f"column {position}" if names is None else f"column {str(names[position])!r}"
+
+
+def how_to_see_names(names: Any) -> str:
+    """Return what a message adds where columns have no names, a sentence and a space."""
+    if names is not None:
+        return ""
+    return 'Columns count from 0; a pipeline keeps names with `set_output(transform="pandas")`. '
 
 
 def join(items: Sequence[str]) -> str:

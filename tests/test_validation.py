@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from sklearn.cluster import KMeans
+from sklearn.pipeline import make_pipeline
 
 from skfactor.cluster import (
     choose_n_clusters,
@@ -18,6 +19,7 @@ from skfactor.cluster import (
     null_reference,
 )
 from skfactor.decomposition import AutoencoderReducer
+from skfactor.exceptions import ImputationWarning
 from skfactor.manifold import TSNEEmbedder
 from skfactor.preprocessing import (
     CrossSectionalScaler,
@@ -222,3 +224,49 @@ def test_a_profile_refuses_digits_and_dates_as_estimators_do():
     rows = [[value, "x"] for value in SALES]
     with pytest.raises(ValueError, match="must hold numbers; got column 'x1' of dtype"):
         cluster_profile(rows, labels)
+
+
+@pytest.mark.parametrize(
+    ("output", "label", "hint"),
+    [
+        (
+            "default",
+            "column 2",
+            ' Columns count from 0; a pipeline keeps names with `set_output(transform="pandas")`.',
+        ),
+        ("pandas", "column 'goodwill'", ""),
+    ],
+)
+def test_a_column_without_a_value_is_followed_through_the_pipeline(output, label, hint):
+    X = pd.DataFrame({"sales": SALES, "size": SALES**2, "goodwill": np.nan})
+    model = make_pipeline(
+        LogStandardizer(), PanelImputer(cross_section=True), TSNEEmbedder(perplexity=3)
+    ).set_output(transform=output)
+    warned = (
+        f"24 values stay missing in {label}: no value of the column is known in fit. Drop the "
+        f"column, or those rows.{hint}"
+    )
+    refused = (
+        f"got gaps in {label} (24 missing). Every value of {label} is missing, and PanelImputer "
+        f"learns nothing from such a column: drop it before the first step.{hint}"
+    )
+    with (
+        pytest.warns(ImputationWarning, match=f"^{re.escape(warned)}$"),
+        pytest.raises(ValueError, match=f"{re.escape(refused)}$"),
+    ):
+        model.fit(X)
+
+
+def test_gaps_beside_a_column_without_a_value_are_still_to_be_filled():
+    X = pd.DataFrame({"sales": SALES, "goodwill": np.nan})
+    X.loc[0, "sales"] = np.nan
+    message = "drop it before the first step. Fill the others first (PanelImputer"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        TSNEEmbedder().fit(X)
+
+
+def test_a_single_row_with_a_gap_is_not_taken_for_a_column_without_values():
+    X = np.column_stack([SALES, SALES**2])
+    embedder = TSNEEmbedder(perplexity=3, max_iter=10, random_state=0).fit(X)
+    with pytest.raises(ValueError, match=r"got gaps in column 1 \(1 missing\). Fill them first"):
+        embedder.transform([[1.0, np.nan]])

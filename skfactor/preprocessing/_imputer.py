@@ -15,6 +15,7 @@ from skfactor._validation import (
     check_is_fitted,
     column_label,
     fit_method,
+    how_to_see_names,
     join,
     validate_table,
 )
@@ -299,12 +300,12 @@ class PanelImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _finish(self, X: Any, filled: FloatArray, panel: PanelIndex) -> Any:
         """Warn of what stayed missing, and give a frame back its index."""
         if self.strategy is not None:
-            self._warn_of_missing(filled, panel)
+            self._warn_of_missing(filled, panel, getattr(X, "columns", None))
         if has_panel_index(X):
             return pd.DataFrame(filled, index=X.index, columns=X.columns)
         return filled
 
-    def _warn_of_missing(self, filled: FloatArray, panel: PanelIndex) -> None:
+    def _warn_of_missing(self, filled: FloatArray, panel: PanelIndex, columns: Any) -> None:
         missing = np.isnan(filled)
         if not missing.any():
             return
@@ -316,7 +317,7 @@ class PanelImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             when = f"up to their dates (the latest is {show_date(last)})"
         warnings.warn(
             f"{int(missing.sum())} values stay missing in {join(labels)}: no value of the column "
-            f"is known {when}. Drop the column, or those rows.",
+            f"is known {when}. Drop the column, or those rows. {how_to_see_names(columns)}".strip(),
             ImputationWarning,
             stacklevel=stacklevel_of_user(),
         )
