@@ -12,7 +12,7 @@ from skfactor._typing import ArrayLike
 from skfactor.metrics._model_output import model_rows
 from skfactor.panel._index import factorize, read_index
 from skfactor.plotting._factor_returns import plottable_dates
-from skfactor.plotting._style import INK, PALETTE, grid_axes, outside_legend, tidy
+from skfactor.plotting._style import INK, PALETTE, few_dates, grid_axes, outside_legend, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -238,7 +238,7 @@ class BetaPathDisplay:
             panel.axhline(0.0, color=INK, linewidth=0.8)
             panel.set_title(str(name), fontsize=10)
             panel.tick_params(labelsize=8)
-            _few_dates(panel, places)
+            few_dates(panel, places)
             tidy(panel)
         self.axes_[0].set_ylabel("beta")
         for panel in self.axes_[-n_columns:]:
@@ -267,15 +267,3 @@ def _shades(ax: Axes, places: pd.Index, values: Any, levels: Any) -> None:
         middle = n // 2
         said = "median" if levels[middle] == 0.5 else f"{levels[middle]:.0%}"
         ax.plot(places, values[:, middle], color=PALETTE[0], linewidth=1.8, label=said)
-
-
-def _few_dates(ax: Axes, places: pd.Index) -> None:
-    """Keep dates on a small panel from running into each other."""
-    if isinstance(places, pd.DatetimeIndex):
-        import matplotlib.dates as mdates
-
-        # matplotlib's dates carry no types.
-        dated: Any = mdates
-        locator = dated.AutoDateLocator(minticks=2, maxticks=5)
-        ax.xaxis.set_major_locator(locator)
-        ax.xaxis.set_major_formatter(dated.ConciseDateFormatter(locator))

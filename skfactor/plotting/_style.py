@@ -167,6 +167,35 @@ def tidy(ax: Axes, *, grid: str | None = "both") -> None:
         ax.set_axisbelow(True)
 
 
+def few_dates(ax: Axes, places: pd.Index) -> None:
+    """Keep dates on a small panel from running into each other."""
+    if isinstance(places, pd.DatetimeIndex):
+        import matplotlib.dates as mdates
+
+        # matplotlib's dates carry no types.
+        dated: Any = mdates
+        locator = dated.AutoDateLocator(minticks=2, maxticks=5)
+        ax.xaxis.set_major_locator(locator)
+        ax.xaxis.set_major_formatter(dated.ConciseDateFormatter(locator))
+
+
+def finish_path_panels(
+    panels: Sequence[Axes], places: pd.Index, *, ylabel: str, n_columns: int, own_figure: bool
+) -> None:
+    """Name the axes of panels that show paths over the same days, and give them one scale."""
+    limits = np.array([panel.get_ylim() for panel in panels])
+    for i, panel in enumerate(panels):
+        panel.set_ylim(limits[:, 0].min(), limits[:, 1].max())
+        panel.set_xlabel("date" if isinstance(places, pd.DatetimeIndex) else "day", fontsize=9)
+        panel.tick_params(labelsize=8)
+        few_dates(panel, places)
+        tidy(panel)
+        if own_figure and i % n_columns:
+            panel.tick_params(labelleft=False)
+        elif own_figure or i == 0:
+            panel.set_ylabel(ylabel, fontsize=9)
+
+
 def wrapped(names: Sequence[str], width: int = 30) -> list[str]:
     """Break long names into lines, so that a legend leaves room for the data."""
     return ["\n".join(textwrap.wrap(name, width)) or name for name in names]
