@@ -44,7 +44,13 @@ from sklearn.preprocessing import StandardScaler
 from skfactor.cluster import choose_n_clusters, cluster_stability
 from skfactor.datasets import make_stock_universe, read_prices_wide
 from skfactor.decomposition import ConvAutoencoderReducer
-from skfactor.plotting import ElbowDisplay, EmbeddingDisplay, TrainingCurveDisplay
+from skfactor.plotting import (
+    ClusterPathsDisplay,
+    ElbowDisplay,
+    EmbeddingDisplay,
+    ReconstructionDisplay,
+    TrainingCurveDisplay,
+)
 from skfactor.preprocessing import CumulativeReturns, rolling_windows
 
 DATA = os.environ.get("SKFACTOR_DATA")
@@ -157,29 +163,11 @@ TrainingCurveDisplay.from_estimator(nets[4])
 
 last = rolling_windows(prices.iloc[-WINDOW:], WINDOW).droplevel("date")
 paths = paths_of.transform(last)
-
-
-def plot_reconstructions(nets, paths, tickers):
-    tickers = [ticker for ticker in tickers if ticker in paths.index] or list(paths.index[:4])
-    _, axes = plt.subplots(
-        1, len(tickers), figsize=(3.2 * len(tickers), 3), sharey=True, layout="constrained"
-    )
-    for ax, ticker in zip(axes, tickers, strict=True):
-        row = paths.loc[[ticker]].to_numpy()
-        ax.plot(row[0], color="#333333", linewidth=1, label="path")
-        for (size, net), color in zip(
-            nets.items(), ("#D55E00", "#0072B2", "#009E73"), strict=False
-        ):
-            code = net.transform(row)
-            ax.plot(net.inverse_transform(code)[0], color=color, label=f"from {size} values")
-        code = np.array2string(nets[min(nets)].transform(row)[0], precision=1)
-        ax.set(title=f"{ticker}, code {code}", xlabel="day")
-        ax.title.set_fontsize(10)
-    axes[0].set_ylabel("scaled cumulative return")
-    axes[0].legend(frameon=False, fontsize=8)
-
-
-plot_reconstructions(nets, paths, chosen)
+shown = [ticker for ticker in chosen if ticker in paths.index] or None
+YLABEL = "scaled cumulative return"
+ReconstructionDisplay.from_estimator(
+    {f"from {size} values": net for size, net in nets.items()}, paths, shown, ylabel=YLABEL
+)
 
 # %%
 # How many clusters?
@@ -216,21 +204,7 @@ print(stability)
 # Members
 # -------
 
-
-def plot_members(paths, labels, title="cluster"):
-    numbers = sorted(labels.unique())
-    _, axes = plt.subplots(
-        1, len(numbers), figsize=(3.2 * len(numbers), 3), sharey=True, layout="constrained"
-    )
-    for ax, number in zip(axes, numbers, strict=True):
-        rows = paths[(labels == number).to_numpy()].to_numpy()
-        ax.plot(rows.T, color="#0072B2", alpha=min(0.5, max(0.05, 6 / len(rows))), linewidth=0.6)
-        ax.plot(rows.mean(axis=0), color="#D55E00", linewidth=2.5)
-        ax.set(title=f"{title} {number}: {len(rows)} stocks", xlabel="day")
-    axes[0].set_ylabel("scaled cumulative return")
-
-
-plot_members(paths, labels)
+ClusterPathsDisplay.from_labels(paths, labels, ylabel=YLABEL)
 
 # %%
 # The table of members: how much each cluster gained, its main sectors, and who is in it.
@@ -318,11 +292,13 @@ own_protocol.round(3)
 
 # %%
 
-plot_reconstructions(own_nets, paths, chosen)
+ReconstructionDisplay.from_estimator(
+    {f"from {size} values": net for size, net in own_nets.items()}, paths, shown, ylabel=YLABEL
+)
 
 # %%
 
-plot_members(paths, own_labels[2])
+ClusterPathsDisplay.from_labels(paths, own_labels[2], ylabel=YLABEL)
 
 # %%
 # Of his cluster 3 ("big tech and pharmaceutical companies") the author prints all members, as of

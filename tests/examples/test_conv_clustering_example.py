@@ -1,6 +1,5 @@
 """The clustering of price paths: the script's functions by hand, the script among the slow."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -54,23 +53,6 @@ def test_overlap_stands_beside_what_chance_gives(example):
     table = example.overlap(labels, example.HIS_CLUSTER_3.split())
     assert table["on_his_list"].tolist() == [1, 2]
     assert table["expected at random"].tolist() == [1.5, 1.5]
-
-
-def test_every_member_is_drawn_and_its_mean(example, paths):
-    example.plot_members(paths, pd.Series([0, 0, 1, 1, 1, 1], index=paths.index))
-    axes = plt.gcf().axes
-    assert [len(ax.lines) for ax in axes] == [3, 5]
-    np.testing.assert_allclose(axes[0].lines[-1].get_ydata(), paths.iloc[:2].mean())
-    plt.close()
-
-
-def test_reconstructions_are_drawn_over_the_path(example, paths):
-    nets = {size: PCA(size).fit(paths.to_numpy()) for size in (2, 4)}
-    example.plot_reconstructions(nets, paths, ["B", "no such ticker", "C"])
-    ax, _ = plt.gcf().axes
-    assert [line.get_label() for line in ax.lines] == ["path", "from 2 values", "from 4 values"]
-    np.testing.assert_array_equal(ax.lines[0].get_ydata(), paths.loc["B"])
-    plt.close()
 
 
 @pytest.mark.slow
