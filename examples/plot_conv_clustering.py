@@ -256,8 +256,8 @@ EmbeddingDisplay.from_embedding(
 # The author's own protocol
 # -------------------------
 # Fitted to the paths of the last 256 days alone, all of them, and clustered on the same, with codes
-# of two and four values. The few hundred rows are seen hundreds of times: the net draws them better
-# than principal components of the same rows do, and the test windows worse.
+# of two and four values. The few hundred rows are seen hundreds of times: on real prices the net
+# draws them better than principal components of the same rows do, and the test windows worse.
 
 own_nets, own_labels, rows = {}, {}, []
 for n_components in (2, 4):
