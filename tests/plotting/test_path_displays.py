@@ -210,9 +210,11 @@ class TestClusterPaths:
             from_labels(paths, pd.Series(labels[1:], TICKERS[1:]))
         with pytest.raises(ValueError, match="`paths` must be two-dimensional; got 1"):
             from_labels(paths.iloc[0].to_numpy(), labels)
-        with pytest.raises(ValueError, match="`paths` must not hold infinity"):
+        with pytest.raises(ValueError, match="Input paths contains infinity"):
             from_labels(paths.replace(paths.iloc[0, 0], np.inf), labels)
-        with pytest.raises(ValueError, match="`paths` must be numeric; got text"):
+        with pytest.raises(
+            ValueError, match="Every column of paths must hold numbers; got column 'name'"
+        ):
             from_labels(paths.assign(name="a"), labels)
         with pytest.raises(ValueError, match="`paths` must have at least one row"):
             from_labels(paths[:0], [])
