@@ -31,6 +31,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from skfactor._blocks import in_one_block
 from skfactor._typing import FloatArray, RandomState
 from skfactor.exceptions import FitInterrupted
 
@@ -200,7 +201,8 @@ def _read_table(
     # Some libraries would turn dates into nanoseconds and digits into numbers without a word.
     _refuse(_of_dates_or_text(X), what)
     try:
-        table = read(X, dtype=[np.float64, np.float32], ensure_all_finite=False, **check_params)
+        block = in_one_block(X)[0]
+        table = read(block, dtype=[np.float64, np.float32], ensure_all_finite=False, **check_params)
     except (TypeError, ValueError) as error:
         if names is not None:
             _refuse(_of_objects(X), what, error)

@@ -11,6 +11,7 @@ ROOT = Path(skfactor.__file__).parent
 
 LAYERS = [
     {"_typing", "exceptions"},
+    {"_blocks"},
     {"_validation", "_base"},
     {"panel", "_kernels"},
     {"metrics", "preprocessing", "_nn"},

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skfactor._blocks import row_blocks
 from skfactor._validation import column_label, join
 
 
@@ -27,7 +28,8 @@ def to_single(values: np.ndarray, names: Sequence[str] | None = None) -> np.ndar
     Parameters
     ----------
     values : ndarray of shape (n_rows, n_columns)
-        Finite values; returned as they are if they have single precision already.
+        Finite values; returned as they are if they have single precision already and lie row
+        by row.
     names : sequence of str, default=None
         Names of the columns, for the error.
 
@@ -36,11 +38,17 @@ def to_single(values: np.ndarray, names: Sequence[str] | None = None) -> np.ndar
     ValueError
         For values beyond single precision, with the names of their columns.
     """
-    with np.errstate(over="ignore"):
-        single = values.astype(np.float32, order="C", copy=False)
-    if single is values or np.isfinite(single).all():
+    if values.dtype == np.float32 and values.flags.c_contiguous:
+        return values
+    single = np.empty(values.shape, dtype=np.float32)
+    finite = np.ones(values.shape[1], dtype=bool)
+    for rows in row_blocks(single):
+        with np.errstate(over="ignore"):
+            single[rows] = values[rows]
+        finite &= np.isfinite(single[rows]).all(axis=0)
+    if finite.all():
         return single
-    bad = np.flatnonzero(~np.isfinite(single).all(axis=0))
+    bad = np.flatnonzero(~finite)
     labels = [column_label(j, names) for j in bad]
     raise ValueError(
         f"X must fit into single precision (below 3.4e38); got larger values in {join(labels)}. "

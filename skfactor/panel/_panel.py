@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from skfactor._blocks import in_one_block, in_order, put_in_order
 from skfactor._typing import FloatArray, IntArray
 from skfactor._validation import (
     check_array,
@@ -149,7 +150,8 @@ def validate_panel(
         For gaps and infinities in ``X``, infinities in ``y``, no returns at all, duplicate
         (date, asset) pairs, and indexes of ``X`` and ``y`` that disagree.
     """
-    table = validate_table(estimator, X, reset=reset)
+    gathered, own = in_one_block(X)
+    table = validate_table(estimator, gathered, reset=reset)
     target = None
     if returns != "none":
         if y is None:
@@ -170,8 +172,13 @@ def validate_panel(
     def sort(values: Any) -> Any:
         return values if values is None or order is None else values[order]
 
+    if order is not None and own is not None:
+        put_in_order(own, order)
+        table = own
+    elif order is not None:
+        table = in_order(table, order)
     return Panel(
-        X=sort(table),
+        X=table,
         y=sort(target),
         starts=starts,
         dates=index.dates,

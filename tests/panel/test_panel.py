@@ -1,11 +1,14 @@
 """The panel that models read: sorted rows, and frames looked up by date."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 from sklearn.base import BaseEstimator
 
+from skfactor._nn._arrays import to_single
 from skfactor.panel._calendar import align_to_dates
 from skfactor.panel._panel import validate_panel
 
@@ -109,3 +112,70 @@ def test_a_frame_that_lacks_dates_of_the_panel_is_refused_with_those_dates(panel
         align_to_dates(gap, dates, "`factors`")
     with pytest.raises(TypeError, match="dates in its index.*got ndarray"):
         align_to_dates(np.ones((3, 1)), dates, "`factors`")
+
+
+LAYOUTS = ["one array", "F-ordered", "dict", "polars", "unsorted", "unsorted dict"]
+
+
+def long_panel(layout, n_dates=20, n_assets=2000, n_features=60):
+    """Return characteristics in single precision, laid out in memory in some way, and returns."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(n_dates * n_assets, n_features)).astype(np.float32)
+    months = pd.period_range("2000-01", periods=n_dates, freq="M")
+    index = pd.MultiIndex.from_product([months, range(n_assets)], names=["date", "asset"])
+    returns, order = rng.normal(size=len(values)), np.arange(len(values))
+    if layout.startswith("unsorted"):
+        order = rng.permutation(order)
+    values, index, names = values[order], index[order], [f"c{j}" for j in range(n_features)]
+    y = pd.Series(returns[order], index=index)
+    if layout == "polars":
+        return pl.DataFrame({name: values[:, j].copy() for j, name in enumerate(names)}), y
+    if layout.endswith("dict"):
+        columns = {name: values[:, j].copy() for j, name in enumerate(names)}
+        return pd.DataFrame(columns, index=index, copy=False), y
+    if layout == "F-ordered":
+        values = np.asfortranarray(values)
+    return pd.DataFrame(values, index=index, columns=names, copy=False), y
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_layout_of_a_frame_changes_no_value(layout):
+    expected = read(*long_panel("one array"))
+    X, y = long_panel(layout)
+    before = X.clone() if layout == "polars" else X.copy()
+    result = read(X, y)
+    np.testing.assert_array_equal(result.X, expected.X)
+    np.testing.assert_array_equal(result.y, expected.y)
+    assert X.equals(before)
+
+
+@pytest.mark.parametrize("layout", [layout for layout in LAYOUTS if layout != "one array"])
+def test_networks_read_a_frame_of_any_layout_at_the_cost_of_one_copy(layout):
+    X, y = long_panel(layout)
+    size = 4 * X.shape[0] * X.shape[1]
+    read(X, y)  # what is imported or remembered once does not count
+    tracemalloc.start()
+    to_single(read(X, y).X)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # The copy, a block of what is being moved, and the positions of dates and assets.
+    assert peak < 1.4 * size
+
+
+def test_columns_of_several_types_become_what_they_did_in_one_array():
+    index = pd.MultiIndex.from_product([pd.period_range("2000-01", periods=2), ["A", "B"]])
+    small = pd.DataFrame({"x": np.float32([1, 2, 3, 4]), "flag": [True, False, True, True]}, index)
+    assert read(small, np.ones(4)).X.dtype == np.float32
+    wide = small.assign(count=np.arange(4))
+    result = read(wide, np.ones(4)).X
+    assert result.dtype == np.float64
+    np.testing.assert_array_equal(result, wide.to_numpy(dtype=np.float64))
+
+
+def test_errors_about_columns_that_lie_apart_name_them():
+    X, y = long_panel("dict")
+    X["c3"] = X["c3"].where(np.arange(len(X)) != 7)
+    with pytest.raises(ValueError, match=r"gaps in column 'c3' \(1 missing\)"):
+        read(X, y)
+    with pytest.raises(ValueError, match="Every column of X must hold numbers; got column 'name'"):
+        read(X.fillna(0.0).assign(name="text"), y)
