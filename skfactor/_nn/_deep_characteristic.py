@@ -154,7 +154,25 @@ def dropout_of(values: Tensor, rate: float) -> Tensor:
         return functional.dropout(values, rate, True)
     words = torch.empty(-(-values.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
     kept = words.view(torch.uint8)[: values.numel()].view(values.shape) >= cut
-    return values * kept.to(values.dtype).mul_(256 / (256 - cut))
+    dropped: Tensor = _Dropout.apply(values, kept, 256 / (256 - cut))  # type: ignore[no-untyped-call]
+    return dropped
+
+
+class _Dropout(Function):
+    """Values that are kept times a factor, else 0; for the gradient a byte a value is held."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, kept: Tensor, factor: float) -> Tensor:
+        """Multiply."""
+        ctx.save_for_backward(kept)
+        ctx.factor = factor
+        return kept.to(values.dtype).mul_(factor).mul_(values)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        """Multiply by the same."""
+        (kept,) = ctx.saved_tensors
+        return kept.to(gradient.dtype).mul_(ctx.factor).mul_(gradient), None, None
 
 
 class SumByDate(Function):

@@ -148,12 +148,18 @@ class PanelDates:
         """Return the mean of all rows, and sums and products by date around it."""
         # A column far from 0 would otherwise lose its variance to rounding.
         center = self.Z.mean(dim=0)
-        sums, grams = [], []
-        for start, stop in itertools.pairwise(self.starts):
-            centred = self.Z[start:stop] - center
-            sums.append(centred.sum(dim=0))
-            grams.append(centred.T @ centred)
-        return center, torch.stack(sums), torch.stack(grams)
+        n_dates, n_features = len(self), len(center)
+        sums = self.Z.new_empty(n_dates, n_features)
+        grams = self.Z.new_empty(n_dates, n_features, n_features)
+        # One buffer for all dates: what stays between blocks that come and go would keep the
+        # allocator from using their room again, and the panel would be in memory once more.
+        longest = max((b - a for a, b in itertools.pairwise(self.starts)), default=0)
+        buffer = self.Z.new_empty(longest, n_features)
+        for t, (start, stop) in enumerate(itertools.pairwise(self.starts)):
+            centred = torch.sub(self.Z[start:stop], center, out=buffer[: stop - start])
+            torch.sum(centred, dim=0, out=sums[t])
+            torch.mm(centred.T, centred, out=grams[t])
+        return center, sums, grams
 
     def take(self, dates: Sequence[int]) -> Sections:
         """Return the cross-sections of some dates, in that order."""
@@ -216,6 +222,9 @@ class DateBatches:
         # Drawn on the CPU, so that a seed gives the same order on every device.
         order = torch.randperm(n_dates).numpy() if self.shuffle else np.arange(n_dates)
         for part in np.array_split(order, n_batches):
-            # In rising order, a batch that holds all dates needs no copy.
-            sections = self.dataset.take(np.sort(part).tolist())
-            yield sections, sections.target
+            yield self._batch(part)
+
+    def _batch(self, dates: np.ndarray) -> tuple[Sections, Tensor]:
+        # In rising order, a batch that holds all dates needs no copy.
+        sections = self.dataset.take(np.sort(dates).tolist())
+        return sections, sections.target

@@ -134,6 +134,7 @@ class TensorNet(NeuralNet):
         for batch in iterator:
             losses.append(step_fn(batch))
             sizes.append(self.weight_of(batch))
+            del batch  # or it would stay beside the next one
         mean = np.average(torch.stack(losses).double().cpu().numpy(), axis=0, weights=sizes)
         self.history.record(f"{prefix}_loss", float(np.mean(mean)))
         if mean.ndim:
