@@ -48,14 +48,17 @@ def section_least_squares(
     """
     n_dates, n_factors = len(starts) - 1, betas.shape[1]
     observed = ~np.isnan(returns)
-    weight = observed.astype(np.float64) if weights is None else np.where(observed, weights, 0.0)
-    weighted = np.where(observed, returns, 0.0) * weight
+    plain = weights is None and bool(observed.all())
+    weight, weighted = None, returns
+    if not plain:
+        weight = np.where(observed, 1.0 if weights is None else weights, 0.0)
+        weighted = np.where(observed, returns, 0.0)
+        weighted *= weight
     gram = np.empty((n_dates, n_factors, n_factors))
     cross = np.empty((n_dates, n_factors))
-    plain = weights is None and bool(observed.all())
     for t, (start, stop) in enumerate(itertools.pairwise(starts)):
         B = betas[start:stop].astype(np.float64, copy=False)
-        gram[t] = B.T @ B if plain else B.T @ (B * weight[start:stop, None])
+        gram[t] = B.T @ (B if weight is None else B * weight[start:stop, None])
         cross[t] = weighted[start:stop] @ B
     inverse = _inverse(gram, ridge)
     factors = np.einsum("tkl,tl->tk", inverse, cross)
@@ -63,7 +66,8 @@ def section_least_squares(
     for t, (start, stop) in enumerate(itertools.pairwise(starts)):
         B = betas[start:stop].astype(np.float64, copy=False)
         leverage[start:stop] = np.einsum("nk,nk->n", B @ inverse[t], B)
-    leverage *= weight
+    if weight is not None:
+        leverage *= weight
     return factors, leverage
 
 

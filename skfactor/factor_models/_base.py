@@ -534,13 +534,16 @@ class FactorModel(TransformerMixin, RegressorMixin, BaseEstimator, ABC):
         uses_own = False
         history, samples = [], []
         for betas, factors, leverage in self._all_factors(panel):
-            fit += section_fits(betas, factors, panel.starts) / self._n_members
+            part = section_fits(betas, factors, panel.starts)
+            part /= self._n_members
+            fit += part
             if leverage is not None:
-                own += leverage / self._n_members
+                own += np.divide(leverage, self._n_members, out=part)
                 uses_own = True
             history.append(factors)
             if self._rotates:
                 samples.append(betas[rows])
+            del betas, leverage, part  # they would stay while what follows is computed
         values = np.stack(history)
         if self._rotates and self._n_latent:
             self._bases = self._common_bases(np.stack(samples), values)

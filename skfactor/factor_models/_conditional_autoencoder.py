@@ -363,10 +363,10 @@ class ConditionalAutoencoderFactorModel(CallbackSupportMixin, EnsembleFactorMode
         if not self.n_factors:
             values = np.empty((panel.n_dates, 0))
         elif weights is None:
-            known = section_fits(betas[:, self.n_factors :], observed, panel.starts)
-            values, leverage = section_least_squares(
-                latent, source.returns - known, panel.starts, self.ridge
-            )
+            left = source.returns
+            if names:
+                left = left - section_fits(betas[:, self.n_factors :], observed, panel.starts)
+            values, leverage = section_least_squares(latent, left, panel.starts, self.ridge)
         else:
             inputs = self._inputs(source, self._input_names)
             assert inputs is not None

@@ -81,17 +81,15 @@ def fit_deep(model: Any, network: dict[str, Any], panel: Panel, given: FloatArra
         losses = np.array([_judged(member) for member in trained])
         order = np.argsort(losses, kind="stable")[: model.n_members]
         return DeepFit([trained[m] for m in order], losses, interrupted)
-    lessons, interrupted = lessons_of(arrays, panel, given, training, seeds, **where)
+    n_rows = int(panel.starts[training.n_train])
+    rows = np.sort(rng.permutation(n_rows)[:_LESSONS])
+    lessons, interrupted = lessons_of(arrays, panel, given, training, seeds, rows, **where)
     if not lessons:
         return DeepFit([], interrupted=True)
     losses = np.array([lesson.loss for lesson in lessons])
     order = np.argsort(losses, kind="stable")[: model.n_members]
-    n_rows = int(panel.starts[training.n_train])
-    rows = np.sort(rng.permutation(n_rows)[:_LESSONS])
     states = joblib.Parallel(n_jobs=model.n_jobs)(
-        joblib.delayed(imitate)(
-            network, arrays.X[rows], lesson.targets[rows], lesson.seed, model.device
-        )
+        joblib.delayed(imitate)(network, arrays.X[rows], lesson.targets, lesson.seed, model.device)
         for lesson in (lessons[m] for m in order)
     )
     best = [lessons[m].seed for m in order]

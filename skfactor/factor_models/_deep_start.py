@@ -9,7 +9,7 @@ import numpy as np
 from skfactor._kernels._sections import section_fits, section_least_squares
 from skfactor._nn._members import Training, train_members
 from skfactor._nn._panel_batches import PanelArrays
-from skfactor._typing import FloatArray
+from skfactor._typing import FloatArray, IntArray
 from skfactor.factor_models._align import canonical_rotation
 from skfactor.factor_models._beta_network import BetaNetwork
 from skfactor.factor_models._sorting import long_short_weights
@@ -33,7 +33,7 @@ class Lesson:
 
     Parameters
     ----------
-    targets : ndarray of shape (n_train_rows, 2 n_deep + n_given)
+    targets : ndarray of shape (n_taught_rows, 2 n_deep + n_given)
         Deep characteristics, betas on the factors sorted by them, betas on the benchmark.
     loss : float
         Mean squared error of the fits so made, on the dates held out (on all dates if there
@@ -53,6 +53,7 @@ def lessons_of(
     given: FloatArray,
     training: Training,
     seeds: Sequence[int],
+    rows: IntArray,
     **where: Any,
 ) -> tuple[list[Lesson], bool]:
     """Train networks of least squares, and turn their betas into lessons.
@@ -69,6 +70,8 @@ def lessons_of(
         Of the networks that will be taught.
     seeds : sequence of int
         One a lesson.
+    rows : ndarray of shape (n_taught_rows,)
+        The rows of the training dates that are taught.
     **where : dict
         Device and number of processes.
 
@@ -93,7 +96,7 @@ def lessons_of(
         beta_scale = np.concatenate([np.ones(n_latent), scale / given_scale])
         for teacher, seed in zip(teachers, drawn, strict=False):
             betas = BetaNetwork.from_state(teacher.state, beta_scale)(panel.X)
-            targets, loss = lesson_from(betas, training, panel, given)
+            targets, loss = lesson_from(betas, training, panel, given, rows)
             lessons.append(Lesson(targets, loss, seed))
         if interrupted:
             return lessons, True
@@ -101,7 +104,11 @@ def lessons_of(
 
 
 def lesson_from(
-    betas: FloatArray, training: Training, panel: Panel, given: FloatArray
+    betas: FloatArray,
+    training: Training,
+    panel: Panel,
+    given: FloatArray,
+    rows: IntArray | None = None,
 ) -> tuple[FloatArray, float]:
     """Turn the betas of a network of least squares into targets.
 
@@ -119,22 +126,25 @@ def lesson_from(
         Characteristics and returns.
     given : ndarray of shape (n_dates, n_given)
         Benchmark factors.
+    rows : ndarray of shape (n_taught_rows,), default=None
+        The rows that are taught; None for all of the training dates.
 
     Returns
     -------
-    targets : ndarray of shape (n_train_rows, 2 n_deep + n_given)
+    targets : ndarray of shape (n_taught_rows, 2 n_deep + n_given)
         As in a lesson.
     loss : float
         Likewise.
     """
     K, n_train = training.network["n_deep"], training.n_train
     cut = int(panel.starts[n_train])
+    taught = slice(cut) if rows is None else rows
     latent, known = np.hsplit(betas, [betas.shape[1] - given.shape[1]])
     moment = latent[:cut].T @ latent[:cut] / cut
     if not K or np.trace(moment) <= _LEAST_MOMENT:  # no factor is asked for, or none was found
         left = _left(panel, known, given)
         nothing = np.zeros((cut, 2 * K))
-        return np.hstack([nothing, known[:cut]]), _loss(left[_judged(training, panel)])
+        return np.hstack([nothing, known[:cut]])[taught], _loss(left[_judged(training, panel)])
     train = panel.between(0, n_train)
     left = _left(panel, known, given)
     factors, _ = section_least_squares(latent[:cut], left[:cut], train.starts, _RIDGE)
@@ -151,8 +161,8 @@ def lesson_from(
     # for their exposures, r = k b + d (f - B b). Trust scales d in both places.
     exposed = weights[:cut].T @ known[:cut] / n_train
     shares, loss = _trust(deep, weights, exposed, left, panel, given, training)
-    deep = deep * shares
-    return np.hstack([latent[:cut], deep[:cut], (known - deep @ exposed)[:cut]]), loss
+    deep *= shares
+    return np.hstack([latent[taught], deep[taught], (known - deep @ exposed)[taught]]), loss
 
 
 def _trust(

@@ -11,6 +11,8 @@ from skfactor._typing import FloatArray, IntArray
 
 # Rows that pass through a network at a time: their hidden units stay in the cache.
 _CHUNK = 8_192
+# Rows of whole dates, at least, that are sorted into portfolios at a time.
+_SORTED = 65_536
 # The softmax ranks of Feng, He, Polson and Xu: a leg fades out 0.8 standard deviations from the
 # mean. The largest exponent of a date is not below 0, so a weight of e^-40 beside it is none.
 _STEEPNESS, _SLOPE, _NOTHING = 50.0, 5.0, 40.0
@@ -157,6 +159,20 @@ def long_short_weights(values: FloatArray, starts: IntArray, weighting: str) -> 
         On each date what is held long sums to one, and what is held short; zeros where assets
         are alike.
     """
+    weights = np.empty(values.shape)
+    first = 0
+    while first < len(starts) - 1:
+        last = int(np.searchsorted(starts, starts[first] + _SORTED))
+        last = min(max(last, first + 1), len(starts) - 1)
+        rows = slice(int(starts[first]), int(starts[last]))
+        within = starts[first : last + 1] - starts[first]
+        weights[rows] = _weights_of_dates(values[rows], within, weighting)
+        first = last
+    return weights
+
+
+def _weights_of_dates(values: FloatArray, starts: IntArray, weighting: str) -> FloatArray:
+    """Return the weights of a few dates."""
     counts = np.diff(starts)
 
     def total(rows: FloatArray) -> FloatArray:
