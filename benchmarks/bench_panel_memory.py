@@ -2,7 +2,12 @@
 
 Each case runs in a process of its own: the panel is made, the model is fitted, and the rise of the
 peak resident size over what was resident before is printed as a multiple of the characteristics'
-own size. Networks train for one epoch: more epochs need no more memory.
+own size; torch counts where it is imported. Networks train for one epoch: more epochs need no more
+memory.
+
+The panel comes as an array or as a DataFrame: around such an array (``frame``), around one that
+keeps each column in one piece, as frames from files and calculations do (``F-ordered``), or with
+each column an array of its own (``dict``).
 
 Run ``python benchmarks/bench_panel_memory.py``: 3 million rows of 94 characteristics in single
 precision, 1.1 GB. ``--rows 400000`` for less.
@@ -10,7 +15,7 @@ precision, 1.1 GB. ``--rows 400000`` for less.
 
 import argparse
 import os
-import resource
+import re
 import subprocess
 import sys
 import time
@@ -27,11 +32,14 @@ from skfactor.factor_models import (
     CrossSectionalFactorModel,
     DeepCharacteristicFactorModel,
     InstrumentedPCA,
+    PCAFactorModel,
 )
 
 N_ASSETS = 5_000
+STATUS = Path("/proc/self/status")
 MODELS = {
     "CrossSectionalFactorModel": lambda: CrossSectionalFactorModel(),
+    "PCAFactorModel": lambda: PCAFactorModel(5),
     "InstrumentedPCA": lambda: InstrumentedPCA(5, max_iter=20),
     "ConditionalAutoencoderFactorModel": lambda: ConditionalAutoencoderFactorModel(
         5, hidden_layer_sizes=(32,), n_members=1, max_epochs=1, random_state=0, device="cpu"
@@ -49,7 +57,7 @@ MODELS = {
         2, n_members=1, max_epochs=1, random_state=0, device="cpu"
     ),
 }
-CONTAINERS = ("array", "frame")
+CONTAINERS = ("array", "frame", "F-ordered", "dict")
 
 
 def resident() -> int:
@@ -71,17 +79,25 @@ def measure(model: str, container: str, n_rows: int, n_features: int) -> None:
     months = pd.period_range("1960-01", periods=n_dates, freq="M")
     index = pd.MultiIndex.from_product([months, range(N_ASSETS)], names=["date", "asset"])
     y = pd.Series(y, index, copy=False)
+    names, size = [f"c{j}" for j in range(n_features)], values.nbytes
     X = values
     if container == "frame":
-        names = [f"c{j}" for j in range(n_features)]
         X = pd.DataFrame(values, index, columns=names, copy=False)
+    elif container == "F-ordered":
+        X = pd.DataFrame(np.asfortranarray(values), index, columns=names, copy=False)
+    elif container == "dict":
+        columns = {name: values[:, j].copy() for j, name in enumerate(names)}
+        X = pd.DataFrame(columns, index, copy=False)
+        del columns
+    del values  # what is left of it belongs to X
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak starts here
     before, start = resident(), time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # one epoch does not converge
         MODELS[model]().fit(X, y)
-    peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = 1024 * int(re.search(r"VmHWM:\s+(\d+)", STATUS.read_text("ascii")).group(1))
     print(
-        f"{model:35s} {container:6s} {(peak - before) / values.nbytes:5.2f} x the panel, "
+        f"{model:35s} {container:9s} {(peak - before) / size:5.2f} x the panel, "
         f"{time.process_time() - start:6.1f} s of CPU",
         flush=True,
     )
