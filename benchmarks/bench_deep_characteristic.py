@@ -29,10 +29,8 @@ from torch import nn
 from skfactor.factor_models import DeepCharacteristicFactorModel
 from skfactor.metrics import total_r2_score
 
-N_TRAIN, N_TEST = 240, 120
+N_TRAIN = 240
 BATCH, RATE, DROPOUT = 75, 0.01, 0.25
-# Characteristics that the hidden factors' betas depend on.
-TRUE = {"c3", "c4", "c5", "c6", "c7"}
 
 
 def draw_panel(seed, n_dates=360, n_assets=400, n_features=50, hidden=True, turnover=0.01):

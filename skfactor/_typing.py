@@ -1,6 +1,6 @@
 """Short names for the types that signatures repeat."""
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,3 @@ IntArray: TypeAlias = npt.NDArray[np.intp]
 
 RandomState: TypeAlias = int | np.random.RandomState | None
 """scikit-learn's ``random_state``."""
-
-Device: TypeAlias = str
-"""A torch device by name: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"mps"``, ..."""
-
-Verbosity: TypeAlias = bool | Literal[0, 1, 2]

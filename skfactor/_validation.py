@@ -14,7 +14,6 @@ from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import (
     HasMethods,
-    Hidden,
     Interval,
     InvalidParameterError,
     StrOptions,
@@ -49,7 +48,6 @@ except ImportError:  # scikit-learn before 1.9
 __all__ = [
     "CallbackSupportMixin",
     "HasMethods",
-    "Hidden",
     "Interval",
     "InvalidParameterError",
     "StrOptions",

@@ -1,7 +1,6 @@
 """Fits of a factor model whose betas and factor returns see different characteristics."""
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,15 +15,15 @@ from skfactor.panel._panel import Panel
 SIDES = ("both", "beta", "factor")
 
 
-def panel_of(rows: ModelRows, X: Any | None = None) -> Panel:
-    """Return the rows as the model reads them, sorted by date; with other characteristics."""
+def panel_of(rows: ModelRows) -> Panel:
+    """Return the rows as the model reads them, sorted by date."""
     if not isinstance(rows.model, FactorModel):
         raise TypeError(
             "`model` must be a factor model, or a pipeline that ends in one; got "
             f"{type(rows.model).__name__}. Pass a model of skfactor.factor_models."
         )
     where = {"dates": None, "assets": None, **rows.where}
-    return rows.model._read(rows.X if X is None else X, where["dates"], where["assets"], rows.y)
+    return rows.model._read(rows.X, where["dates"], where["assets"], rows.y)
 
 
 def with_values(panel: Panel, X: FloatArray) -> Panel:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from skfactor._typing import ArrayLike, FloatArray
+from skfactor.portfolios._filing_ratios import ratio
 from skfactor.portfolios._rows import number_column, numbers
 from skfactor.preprocessing._frames import check_frame, is_polars
 
@@ -61,7 +62,7 @@ def liquidity(fundamentals: ArrayLike, *, financial: ArrayLike = None) -> Any:
     Name: liquidity, dtype: float64
     """
     assets, liabilities = _items(fundamentals, "current_assets", "current_liabilities")
-    return _series(_ratio(assets, liabilities), fundamentals, financial, "liquidity")
+    return _series(ratio(assets, liabilities), fundamentals, financial, "liquidity")
 
 
 def leverage(fundamentals: ArrayLike, *, financial: ArrayLike = None) -> Any:
@@ -115,7 +116,7 @@ def leverage(fundamentals: ArrayLike, *, financial: ArrayLike = None) -> Any:
     Name: leverage, dtype: float64
     """
     liabilities, assets = _items(fundamentals, "total_liabilities", "total_assets")
-    return _series(_ratio(liabilities, assets), fundamentals, financial, "leverage")
+    return _series(ratio(liabilities, assets), fundamentals, financial, "leverage")
 
 
 def operational_efficiency(fundamentals: ArrayLike, *, financial: ArrayLike = None) -> Any:
@@ -171,7 +172,7 @@ def operational_efficiency(fundamentals: ArrayLike, *, financial: ArrayLike = No
     Name: operational_efficiency, dtype: float64
     """
     sales, costs = _items(fundamentals, "sales", "cost_of_goods_sold")
-    return _series(_ratio(sales - costs, sales), fundamentals, financial, "operational_efficiency")
+    return _series(ratio(sales - costs, sales), fundamentals, financial, "operational_efficiency")
 
 
 def _items(fundamentals: Any, *names: str) -> list[FloatArray]:
@@ -183,10 +184,6 @@ def _items(fundamentals: Any, *names: str) -> list[FloatArray]:
             f"{', '.join(map(repr, missing))}. Rename your own to these."
         )
     return [number_column(fundamentals, name, "fundamentals", "fundamentals") for name in names]
-
-
-def _ratio(above: FloatArray, below: FloatArray) -> FloatArray:
-    return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
 
 
 def _series(values: FloatArray, fundamentals: Any, financial: Any, name: str) -> Any:
