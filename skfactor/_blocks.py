@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skfactor._libraries import is_polars
 from skfactor._typing import FloatArray, IntArray
 
 # A block of rows of a wide table stays in a cache while its columns are filled in.
@@ -56,7 +57,7 @@ def in_one_block(frame: Any) -> tuple[Any, FloatArray | None]:
     if isinstance(frame, pd.DataFrame):
         columns = _pandas_columns(frame)
         index = frame.index
-    elif type(frame).__module__.partition(".")[0] == "polars" and hasattr(frame, "to_series"):
+    elif is_polars(frame) and hasattr(frame, "to_series"):
         columns = _polars_columns(frame)
         index = None
     else:

@@ -10,7 +10,7 @@ import skfactor
 ROOT = Path(skfactor.__file__).parent
 
 LAYERS = [
-    {"_typing", "exceptions"},
+    {"_typing", "_libraries", "exceptions"},
     {"_blocks"},
     {"_validation", "_base"},
     {"panel", "_kernels"},
@@ -61,6 +61,13 @@ def test_only_the_network_layer_and_its_reducers_import_torch(file):
     names |= {n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
     uses_torch = any(name.split(".")[0] in {"torch", "skorch"} for name in names)
     assert not uses_torch or _part(file) == "_nn"
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if f != "_libraries.py"])
+def test_only_one_module_asks_which_library_a_table_is_of(file):
+    tree = ast.parse(FILES[file].read_text("utf-8"))
+    asked = [n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)]
+    assert "__module__" not in asked
 
 
 def test_every_package_without_a_stub_holds_no_code():

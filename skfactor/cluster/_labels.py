@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skfactor._libraries import is_polars
 from skfactor._typing import ArrayLike, FloatArray, IntArray
 from skfactor._validation import check_table
 
@@ -49,11 +50,6 @@ def some(values: Iterable[Any], limit: int = 5) -> str:
     values = list(values)
     shown = ", ".join(map(str, values[:limit]))
     return shown + (f", ... ({len(values)} in all)" if len(values) > limit else "")
-
-
-def is_polars(data: object) -> bool:
-    """Say whether `data` is a polars object, without importing polars."""
-    return type(data).__module__.partition(".")[0] == "polars"
 
 
 def as_frame(

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skfactor._libraries import is_polars
 from skfactor._typing import ArrayLike, FloatArray
 from skfactor.panel._calendar import align_to_dates, common_keys, dates_of
 from skfactor.panel._index import has_panel_index, read_index, show_asset, show_date
@@ -126,8 +127,7 @@ def baseline_of(baseline: ArrayLike | None, y_true: Any, true: FloatArray) -> Fl
 
 def _baseline_by_date(baseline: Any, y_true: Any) -> FloatArray | None:
     """Return a date-indexed baseline on the dates of the returns, None if it is not one."""
-    is_polars = type(baseline).__module__.partition(".")[0] == "polars"
-    if not (is_polars and hasattr(baseline, "columns") and len(baseline.columns) == 2):
+    if not (is_polars(baseline) and hasattr(baseline, "columns") and len(baseline.columns) == 2):
         is_pandas = isinstance(baseline, (pd.Series, pd.DataFrame))
         if not is_pandas or dates_of(baseline) is None:
             return None

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skfactor._libraries import is_polars
 from skfactor._typing import FloatArray, IntArray
 from skfactor.panel._index import as_dates, date_kind, show_date
 
@@ -76,7 +77,7 @@ def align_to_dates(frame: Any, dates: pd.Index, name: str) -> tuple[FloatArray, 
     ValueError
         For dates that are not in the frame, and for values that are not finite there.
     """
-    if type(frame).__module__.partition(".")[0] == "polars" and hasattr(frame, "to_dict"):
+    if is_polars(frame) and hasattr(frame, "to_dict"):
         first = frame.columns[0]
         index = as_dates(frame[first], f"the column {first!r} of {name}")
         frame = pd.DataFrame({c: frame[c].to_numpy() for c in frame.columns[1:]}, index=index)

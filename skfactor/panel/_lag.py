@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skfactor._libraries import is_polars
 from skfactor._typing import ArrayLike, IntArray
 from skfactor.panel._coded import resolve_coded
 from skfactor.panel._dense import require_assets
@@ -138,7 +139,7 @@ def _take(X: Any, source: IntArray) -> Any:
     if isinstance(X, (pd.DataFrame, pd.Series)):
         taken = X.take(source).set_axis(X.index, axis=0)
         return taken if known.all() else taken.where(pd.Series(known, index=X.index), axis=0)
-    if type(X).__module__.partition(".")[0] == "polars":
+    if is_polars(X):
         import polars as pl
 
         rows = pl.Series(source).set(pl.Series(~known), None)

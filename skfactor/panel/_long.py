@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skfactor._libraries import is_polars, library_of
 from skfactor._typing import IntArray
 from skfactor._validation import join
 from skfactor.panel._index import as_assets, as_dates, factorize, refuse_duplicates
@@ -119,7 +120,6 @@ class _Table:
     """The columns of a pandas, polars or arrow table, as arrays."""
 
     def __init__(self, frame: Any) -> None:
-        library = type(frame).__module__.partition(".")[0]
         if isinstance(frame, pd.DataFrame):
             levels = [name for name in frame.index.names if name is not None]
             clash = [name for name in levels if name in frame.columns]
@@ -130,9 +130,9 @@ class _Table:
                 )
             frame = frame.reset_index(level=levels)
             self.names = list(frame.columns)
-        elif library == "polars" and hasattr(frame, "row"):
+        elif is_polars(frame) and hasattr(frame, "row"):
             self.names = list(frame.columns)
-        elif library == "pyarrow" and hasattr(frame, "column_names"):
+        elif library_of(frame) == "pyarrow" and hasattr(frame, "column_names"):
             self.names = list(frame.column_names)
         else:
             raise TypeError(

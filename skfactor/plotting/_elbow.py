@@ -11,8 +11,8 @@ from sklearn.base import clone
 from sklearn.metrics import silhouette_score
 from sklearn.pipeline import Pipeline
 
+from skfactor._libraries import is_polars
 from skfactor.cluster._choice import ClusterChoice, elbow_of
-from skfactor.cluster._labels import is_polars
 from skfactor.plotting._style import ACCENT, NOISE_COLOR, PALETTE, grid_axes, tidy
 
 if TYPE_CHECKING:

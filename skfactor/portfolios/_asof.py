@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skfactor._libraries import is_polars
 from skfactor._typing import ArrayLike
 from skfactor.panel._index import (
     as_dates,
@@ -15,12 +16,7 @@ from skfactor.panel._index import (
     show_date,
 )
 from skfactor.portfolios._periods import previous, stamps, time_span
-from skfactor.preprocessing._frames import (
-    check_frame,
-    column_or_index,
-    is_polars,
-    take_or_missing,
-)
+from skfactor.preprocessing._frames import check_frame, column_or_index, take_or_missing
 
 
 def join_asof(

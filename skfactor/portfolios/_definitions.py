@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skfactor._libraries import is_polars
 from skfactor._typing import ArrayLike, FloatArray
 from skfactor.portfolios._filing_ratios import ratio
 from skfactor.portfolios._rows import number_column, numbers
-from skfactor.preprocessing._frames import check_frame, is_polars
+from skfactor.preprocessing._frames import check_frame
 
 
 def liquidity(fundamentals: ArrayLike, *, financial: ArrayLike = None) -> Any:

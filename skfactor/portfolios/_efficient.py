@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skfactor._libraries import is_polars
 from skfactor._typing import ArrayLike, FloatArray
 from skfactor.panel._calendar import dates_of
 from skfactor.panel._lag import check_count
@@ -313,7 +314,7 @@ def frontier_weights(
 
 def _factor_frame(factor_returns: Any) -> pd.DataFrame:
     """Return factor returns as a frame of floats, sorted by date."""
-    if type(factor_returns).__module__.partition(".")[0] == "polars":
+    if is_polars(factor_returns):
         raise TypeError(
             "`factor_returns` must be a pandas frame or an array; got a polars frame. Convert it "
             "by .to_pandas().set_index('date')."

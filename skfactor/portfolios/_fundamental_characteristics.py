@@ -5,13 +5,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skfactor._libraries import is_polars
 from skfactor._typing import ArrayLike, FloatArray
 from skfactor.panel._index import has_panel_index
 from skfactor.panel._lag import check_count
 from skfactor.portfolios._asof import join_asof
 from skfactor.portfolios._filing_ratios import ITEMS, RATIOS, VALUATIONS, FirmHistory, ratio
 from skfactor.portfolios._periods import stamps
-from skfactor.preprocessing._frames import check_frame, column_or_index, is_polars, shown
+from skfactor.preprocessing._frames import check_frame, column_or_index, shown
 
 _AMOUNT = "amount of "
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 
+from skfactor._libraries import is_polars
 from skfactor._typing import ArrayLike, FloatArray, IntArray
 from skfactor._validation import (
     StrOptions,
@@ -17,7 +18,6 @@ from skfactor._validation import (
 )
 from skfactor.panel._coded import resolve_coded
 from skfactor.panel._index import PanelIndex, has_panel_index
-from skfactor.preprocessing._frames import is_polars
 from skfactor.preprocessing._sections import Distribution, Sections, scale_sections
 
 
@@ -279,7 +279,8 @@ class CrossSectionalScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
                 f"`groups` must be None where `group_by` is set; got groups beside group_by="
                 f"{self.group_by!r}. Give one of them."
             )
-        if not (isinstance(X, pd.DataFrame) or is_polars(X)) or self.group_by not in X.columns:
+        is_frame = isinstance(X, pd.DataFrame) or (is_polars(X) and hasattr(X, "row"))
+        if not is_frame or self.group_by not in X.columns:
             kind = (
                 f"the columns {join([repr(column) for column in X.columns])}"
                 if hasattr(X, "columns")

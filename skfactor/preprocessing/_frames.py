@@ -6,18 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skfactor._libraries import is_polars
 from skfactor._typing import IntArray
 from skfactor.panel._index import as_dates, show_date
 
 
-def is_polars(frame: Any) -> bool:
-    """Return whether ``frame`` is a polars DataFrame, without importing polars."""
-    return type(frame).__module__.partition(".")[0] == "polars" and hasattr(frame, "row")
-
-
 def check_frame(frame: Any, name: str) -> None:
     """Raise a ``TypeError`` unless ``frame`` is a pandas or polars DataFrame."""
-    if not isinstance(frame, pd.DataFrame) and not is_polars(frame):
+    if not isinstance(frame, pd.DataFrame) and not (is_polars(frame) and hasattr(frame, "row")):
         raise TypeError(f"{name} must be a pandas or polars DataFrame; got {type(frame).__name__}.")
 
 

@@ -7,13 +7,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from skfactor.preprocessing._frames import (
-    check_frame,
-    column_or_index,
-    is_polars,
-    shown,
-    take_rows,
-)
+from skfactor._libraries import is_polars
+from skfactor.preprocessing._frames import check_frame, column_or_index, shown, take_rows
 
 
 @dataclass(frozen=True)
@@ -228,7 +223,6 @@ def _side_by_side(parts: list[dict[Any, Any]], kept: pd.Index, on: str, *, polar
         }
         return pl.DataFrame({on: kept.to_list(), **plain})
     plain = {
-        name: values.to_numpy() if type(values).__module__.startswith("polars") else values
-        for name, values in merged.items()
+        name: values.to_numpy() if is_polars(values) else values for name, values in merged.items()
     }
     return pd.DataFrame(plain, index=kept.rename(on))

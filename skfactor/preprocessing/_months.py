@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skfactor._libraries import is_polars
 from skfactor._typing import FloatArray, IntArray
 from skfactor.panel._index import as_assets, as_dates, show_asset, show_date
-from skfactor.preprocessing._frames import is_polars
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +91,7 @@ def daily_table(frame: Any, name: str, like: pd.DataFrame | None = None) -> pd.D
     ValueError
         For an index without dates, days or assets that appear twice, text and infinities.
     """
-    if is_polars(frame):
+    if is_polars(frame) and hasattr(frame, "row"):
         first = frame.columns[0]
         days = as_dates(frame[first], f"the column {first!r} of {name}")
         frame = pd.DataFrame({c: frame[c].to_numpy() for c in frame.columns[1:]}, index=days)
