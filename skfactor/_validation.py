@@ -6,7 +6,8 @@ file.
 
 import functools
 import reprlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
+from numbers import Integral
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
@@ -53,6 +54,7 @@ __all__ = [
     "StrOptions",
     "check_array",
     "check_consistent_length",
+    "check_count",
     "check_is_fitted",
     "check_layer_sizes",
     "check_sample_weight",
@@ -69,7 +71,6 @@ __all__ = [
 ]
 
 _LARGEST_SEED = 2**31 - 1
-_SHOWN = 5
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -112,6 +113,14 @@ def draw_seed(random_state: RandomState) -> int:
     if random_state is None:
         return int(np.random.default_rng().integers(_LARGEST_SEED))
     return int(check_random_state(random_state).randint(_LARGEST_SEED))
+
+
+def check_count(value: Any, name: str, least: int, why: str = "") -> None:
+    """Raise a ``ValueError`` unless ``value`` is a whole number of at least ``least``."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ValueError(
+            f"`{name}` must be an int of at least {least}; got {value!r}. {why}".strip()
+        )
 
 
 def check_layer_sizes(sizes: object, name: str) -> tuple[int, ...]:
@@ -265,10 +274,11 @@ def how_to_see_names(names: Any) -> str:
     return 'Columns count from 0; a pipeline keeps names with `set_output(transform="pandas")`. '
 
 
-def join(items: Sequence[str]) -> str:
+def join(items: Iterable[object], first: int = 5) -> str:
     """Return the first few of a list in words, with how many more there are."""
-    rest = len(items) - _SHOWN
-    return ", ".join(items[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+    items = list(items)
+    rest = len(items) - first
+    return ", ".join(map(str, items[:first])) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _refuse(columns: list[str], what: str, cause: Exception | None = None) -> None:

@@ -70,6 +70,41 @@ def test_only_one_module_asks_which_library_a_table_is_of(file):
     assert "__module__" not in asked
 
 
+def _validation_tools(tree: ast.AST) -> set[str]:
+    """Return what a module takes from scikit-learn's validation by itself."""
+    doors = ("sklearn.utils.validation", "sklearn.utils._param_validation")
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            names = {alias.name for alias in node.names}
+        else:
+            continue
+        found |= {n for n in names if n.startswith((*doors, "sklearn.utils.check_"))}
+    return found
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if f != "_validation.py"])
+def test_only_the_door_imports_the_validation_of_scikit_learn(file):
+    assert not _validation_tools(ast.parse(FILES[file].read_text("utf-8")))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from sklearn.utils import check_array, get_tags",
+        "from sklearn.utils import validation",
+        "from sklearn.utils.validation import column_or_1d",
+        "from sklearn.utils._param_validation import Interval",
+        "import sklearn.utils.validation as v",
+    ],
+)
+def test_each_way_past_the_door_is_seen(line):
+    assert _validation_tools(ast.parse(line))
+    assert not _validation_tools(ast.parse("from sklearn.utils import get_tags"))
+
+
 def test_every_package_without_a_stub_holds_no_code():
     for init in ROOT.rglob("__init__.py"):
         body = [n for n in ast.parse(init.read_text("utf-8")).body if not isinstance(n, ast.Expr)]

@@ -11,6 +11,7 @@ import pytest
 from sklearn.cluster import KMeans
 from sklearn.pipeline import make_pipeline
 
+from skfactor._validation import check_count, join
 from skfactor.cluster import (
     choose_n_clusters,
     cluster_profile,
@@ -270,3 +271,18 @@ def test_a_single_row_with_a_gap_is_not_taken_for_a_column_without_values():
     embedder = TSNEEmbedder(perplexity=3, max_iter=10, random_state=0).fit(X)
     with pytest.raises(ValueError, match=r"got gaps in column 1 \(1 missing\). Fill them first"):
         embedder.transform([[1.0, np.nan]])
+
+
+def test_a_list_in_words_shows_the_first_few_and_counts_the_rest():
+    assert join([]) == ""
+    assert join(["a", 2, None]) == "a, 2, None"
+    assert join(np.arange(7)) == "0, 1, 2, 3, 4 and 2 more"
+    assert join((letter for letter in "abcde"), 3) == "a, b, c and 2 more"
+
+
+@pytest.mark.parametrize("value", [True, 1.0, "2", None, 1])
+def test_a_count_is_a_whole_number_that_is_large_enough(value):
+    with pytest.raises(ValueError) as caught:
+        check_count(value, "n", 2, "One is too few.")
+    assert str(caught.value) == f"`n` must be an int of at least 2; got {value!r}. One is too few."
+    check_count(np.int32(2), "n", 2)

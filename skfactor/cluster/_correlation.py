@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from skfactor._typing import ArrayLike, FloatArray
-from skfactor._validation import Interval, validate_params
-from skfactor.cluster._labels import ClusterCodes, as_frame, encode_labels, some
+from skfactor._validation import Interval, join, validate_params
+from skfactor.cluster._labels import ClusterCodes, as_frame, encode_labels
 from skfactor.cluster._pairwise import mean_correlations
 
 
@@ -348,7 +348,7 @@ def _refuse_below_total_loss(frame: pd.DataFrame, values: FloatArray) -> None:
         ]
         raise ValueError(
             f"`returns` must be simple returns in decimals, at least -1; got {int(wrong.sum())} "
-            f"below ({some(where, 3)}). Divide percentages by 100."
+            f"below ({join(where, 3)}). Divide percentages by 100."
         )
 
 

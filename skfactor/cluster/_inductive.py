@@ -7,10 +7,10 @@ from sklearn.base import BaseEstimator, ClusterMixin, MetaEstimatorMixin, clone
 from sklearn.cluster import AgglomerativeClustering
 from sklearn.dummy import DummyClassifier
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.utils import check_array, get_tags
+from sklearn.utils import get_tags
 
 from skfactor._typing import ArrayLike, IntArray
-from skfactor._validation import HasMethods, check_is_fitted, fit_method, validate_data
+from skfactor._validation import HasMethods, check_array, check_is_fitted, fit_method, validate_data
 from skfactor.cluster._rows import take_rows
 
 

@@ -1,6 +1,6 @@
 """What the readers of clusters share: a table with names, and labels that belong to its rows."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from skfactor._libraries import is_polars
 from skfactor._typing import ArrayLike, FloatArray, IntArray
-from skfactor._validation import check_table
+from skfactor._validation import check_table, join
 
 NOISE = -1
 """The label that density-based clusterers give to rows that are in no cluster."""
@@ -43,13 +43,6 @@ class ClusterCodes:
         out = np.zeros((len(self.codes), len(self.index)))
         out[np.arange(len(self.codes)), self.codes] = 1.0
         return out
-
-
-def some(values: Iterable[Any], limit: int = 5) -> str:
-    """Spell out the first few of `values` for a message."""
-    values = list(values)
-    shown = ", ".join(map(str, values[:limit]))
-    return shown + (f", ... ({len(values)} in all)" if len(values) > limit else "")
 
 
 def as_frame(
@@ -89,7 +82,7 @@ def as_frame(
     if not frame.columns.is_unique:
         twice = frame.columns[frame.columns.duplicated()].unique()
         raise ValueError(
-            f"`{what}` must name each column once; got {some(twice)} more than once. Rename them."
+            f"`{what}` must name each column once; got {join(twice)} more than once. Rename them."
         )
     table = check_table(frame, what=what, copy=True)
     return pd.DataFrame(
@@ -114,7 +107,7 @@ def encode_labels(
     if missing.any():
         raise ValueError(
             f"`labels` must name a cluster (or -1 for noise) for every one of the {what}; "
-            f"{int(missing.sum())} are missing: {some(rows[missing])}. "
+            f"{int(missing.sum())} are missing: {join(rows[missing])}. "
             "Drop those rows from both."
         )
     values = _plain(values)
@@ -168,15 +161,15 @@ def _match_by_name(labels: pd.Series, rows: pd.Index, what: str) -> "np.ndarray[
         if not index.is_unique:
             raise ValueError(
                 f"The names of `labels` and of the {what} must be unique to be matched; {name} "
-                f"repeat {some(index[index.duplicated()].unique())}."
+                f"repeat {join(index[index.duplicated()].unique())}."
             )
     unlabelled, unknown = rows.difference(labels.index), labels.index.difference(rows)
     if len(unlabelled) or len(unknown):
         said = []
         if len(unlabelled):
-            said.append(f"without a label: {some(unlabelled)}")
+            said.append(f"without a label: {join(unlabelled)}")
         if len(unknown):
-            said.append(f"labelled but not among the {what}: {some(unknown)}")
+            said.append(f"labelled but not among the {what}: {join(unknown)}")
         raise ValueError(
             f"`labels` and the {what} must carry the same names; {'; '.join(said)}. "
             "Select what they share, for example by `Index.intersection`."

@@ -9,7 +9,8 @@ import pandas as pd
 from scipy import stats
 
 from skfactor._typing import ArrayLike
-from skfactor.cluster._labels import NOISE, ClusterCodes, as_frame, encode_labels, some
+from skfactor._validation import join
+from skfactor.cluster._labels import NOISE, ClusterCodes, as_frame, encode_labels
 from skfactor.cluster._names import (
     Phrases,
     check_phrases,
@@ -351,8 +352,8 @@ def _names(
         absent = [name for name in features if name not in positions.columns]
         if absent:
             raise ValueError(
-                f"`features` must be columns of X; got {some(absent)}. "
-                f"X has {some(positions.columns)}."
+                f"`features` must be columns of X; got {join(absent)}. "
+                f"X has {join(positions.columns)}."
             )
         chosen = list(features)
     return words_for_clusters(positions, chosen, words, max_terms, extremes=features is None)

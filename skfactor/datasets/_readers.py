@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
-from skfactor._validation import Interval, validate_params
+from skfactor._validation import Interval, join, validate_params
 from skfactor.datasets._french import as_days
 
 TICKER, PERIOD, SECTOR, INDUSTRY = (
@@ -403,9 +403,8 @@ def _require(table: pd.DataFrame, columns: list[str], path: str | PathLike[str])
     missing = [repr(name) for name in columns if name not in table.columns]
     if missing:
         raise ValueError(
-            f"{fspath(path)!r} must have the columns {', '.join(missing[:5])}"
-            f"{f' and {len(missing) - 5} more' if len(missing) > 5 else ''}, which it lacks; it "
-            f"has {table.shape[1]} columns, {', '.join(map(repr, table.columns[:5]))}, ..."
+            f"{fspath(path)!r} must have the columns {join(missing)}, which it lacks; it "
+            f"has {table.shape[1]} columns, {join(map(repr, table.columns))}."
         )
 
 
@@ -417,8 +416,7 @@ def _require_numbers(table: pd.DataFrame, columns: list[str], path: str | PathLi
     ]
     if text:
         raise ValueError(
-            f"{fspath(path)!r} must hold numbers; these columns hold something else: "
-            f"{', '.join(text[:5])}{' and more' if len(text) > 5 else ''}."
+            f"{fspath(path)!r} must hold numbers; these columns hold something else: {join(text)}."
         )
 
 

@@ -10,11 +10,10 @@ from skfactor._kernels._means import lags_or_rule, mean_squared_t, means_and_err
 from skfactor._kernels._resampling import block_length_of, count_draws, stationary_bootstrap
 from skfactor._kernels._tails import two_sided_p
 from skfactor._typing import ArrayLike, FloatArray, RandomState
-from skfactor._validation import draw_seed
+from skfactor._validation import check_count, draw_seed
 from skfactor.inference._result import HypothesisTest
 from skfactor.metrics._rows import paired, returns_array
 from skfactor.panel._index import factorize, has_panel_index, resolve_panel
-from skfactor.panel._lag import check_count
 
 _LARGE = 3.0
 

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score, silhouette_score
-from sklearn.utils import check_array
 
 from skfactor._typing import ArrayLike, FloatArray, IntArray, RandomState
-from skfactor._validation import draw_seed
+from skfactor._validation import check_array, draw_seed
 from skfactor.exceptions import ClusteringScoreWarning
 from skfactor.metrics._assignments import (
     NotScorableError,

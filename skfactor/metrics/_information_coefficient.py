@@ -9,9 +9,9 @@ import pandas as pd
 from skfactor._kernels._means import lags_or_rule, means_and_errors
 from skfactor._kernels._tails import two_sided_p
 from skfactor._typing import ArrayLike, FloatArray, IntArray
+from skfactor._validation import check_count
 from skfactor.metrics._rows import paired
 from skfactor.panel._index import PanelIndex, resolve_panel
-from skfactor.panel._lag import check_count
 
 _METHODS = ("spearman", "pearson")
 

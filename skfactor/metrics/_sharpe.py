@@ -8,9 +8,8 @@ from scipy import special
 from skfactor._kernels._means import lags_or_rule, means_and_errors
 from skfactor._kernels._resampling import block_length_of, stationary_bootstrap
 from skfactor._typing import ArrayLike, FloatArray, RandomState
-from skfactor._validation import draw_seed
+from skfactor._validation import check_count, draw_seed
 from skfactor.metrics._rows import returns_array
-from skfactor.panel._lag import check_count
 
 _METHODS = ("normal", "mertens", "hac", "bootstrap")
 _LEAST = 3

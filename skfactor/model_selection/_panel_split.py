@@ -9,9 +9,9 @@ import pandas as pd
 from sklearn.model_selection import BaseCrossValidator
 
 from skfactor._typing import IntArray
+from skfactor._validation import check_count
 from skfactor.panel._coded import resolve_coded
 from skfactor.panel._index import as_dates, date_level, factorize, has_panel_index, read_index
-from skfactor.panel._lag import check_count
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import pandas as pd
 from sklearn.utils.parallel import Parallel, delayed
 
 from skfactor._typing import ArrayLike, FloatArray, IntArray
+from skfactor._validation import check_count
 from skfactor.metrics import predictive_r2_score, total_r2_score
 from skfactor.model_selection._panel_split import PanelSplit
 from skfactor.model_selection._refit import (
@@ -18,7 +19,6 @@ from skfactor.model_selection._refit import (
     rotations,
     tangency_returns,
 )
-from skfactor.panel._lag import check_count
 from skfactor.portfolios import quantile_long_short
 
 

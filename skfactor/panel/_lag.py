@@ -1,6 +1,5 @@
 """What was known some dates ago."""
 
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -8,6 +7,7 @@ import pandas as pd
 
 from skfactor._libraries import is_polars
 from skfactor._typing import ArrayLike, IntArray
+from skfactor._validation import check_count
 from skfactor.panel._coded import resolve_coded
 from skfactor.panel._dense import require_assets
 from skfactor.panel._index import as_dates, date_kind, show_date
@@ -74,14 +74,6 @@ def lag(
         date = _positions(panel.dates, calendar)[date]
     source = rows_before(date, asset, len(panel.assets), int(periods))
     return _take(X, source)
-
-
-def check_count(value: Any, name: str, least: int, why: str = "") -> None:
-    """Raise a ``ValueError`` unless ``value`` is a whole number of at least ``least``."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise ValueError(
-            f"`{name}` must be an int of at least {least}; got {value!r}. {why}".strip()
-        )
 
 
 def rows_before(date: IntArray, asset: IntArray, n_assets: int, periods: int) -> IntArray:

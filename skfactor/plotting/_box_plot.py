@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from skfactor._typing import ArrayLike, FloatArray
-from skfactor.cluster._labels import ClusterCodes, as_frame, encode_labels, some
+from skfactor._validation import join
+from skfactor.cluster._labels import ClusterCodes, as_frame, encode_labels
 from skfactor.cluster._names import readable
 from skfactor.cluster._ranks import rank_effect_sizes
 from skfactor.plotting._style import (
@@ -159,8 +160,8 @@ class ClusterBoxPlotDisplay:
             absent = [name for name in features if name not in frame.columns]
             if absent:
                 raise ValueError(
-                    f"`features` must be columns of X; got {some(absent)}. "
-                    f"X has {some(frame.columns)}."
+                    f"`features` must be columns of X; got {join(absent)}. "
+                    f"X has {join(frame.columns)}."
                 )
             chosen = list(features)
         display = cls(frame[chosen], coded, effect_sizes=effects[chosen], names=names)

@@ -10,7 +10,8 @@ import pandas as pd
 from sklearn.base import is_clusterer
 
 from skfactor._typing import ArrayLike, FloatArray
-from skfactor.cluster._labels import ClusterCodes, as_frame, encode_labels, some
+from skfactor._validation import join
+from skfactor.cluster._labels import ClusterCodes, as_frame, encode_labels
 from skfactor.metrics._assignments import pipeline_of, space_and_labels, unwrap
 from skfactor.plotting._style import (
     INK,
@@ -300,7 +301,7 @@ class EmbeddingDisplay:
             unknown = [name for name in annotate if name not in index]
             if unknown:
                 raise ValueError(
-                    f"`annotate` must list names of rows; got {some(unknown)}. "
+                    f"`annotate` must list names of rows; got {join(unknown)}. "
                     "Pass `tickers=` or a frame with an index."
                 )
             rows = np.flatnonzero(index.isin(list(annotate)))

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from skfactor._typing import FloatArray, IntArray
-from skfactor._validation import check_is_fitted
-from skfactor.cluster._labels import as_frame, some
+from skfactor._validation import check_is_fitted, join
+from skfactor.cluster._labels import as_frame
 from skfactor.panel._index import show_date
 from skfactor.plotting._factor_returns import plottable_dates
 from skfactor.plotting._style import INK, PALETTE, finish_path_panels, grid_axes, wrapped
@@ -301,8 +301,8 @@ def _positions(rows: Sequence[Any] | None, index: pd.Index) -> IntArray:
     if unknown:
         numbers = f" or numbers from 0 to {len(index) - 1}" if counts else ""
         raise ValueError(
-            f"`rows` must be names in the index of X{numbers}; got {some(unknown)}. "
-            f"X has {some(index)}."
+            f"`rows` must be names in the index of X{numbers}; got {join(unknown)}. "
+            f"X has {join(index)}."
         )
     return np.array(found, dtype=np.intp)
 

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from skfactor._typing import ArrayLike
+from skfactor._validation import join
 from skfactor.cluster._correlation import ClusterReturns, cluster_returns
-from skfactor.cluster._labels import encode_labels, some
+from skfactor.cluster._labels import encode_labels
 from skfactor.plotting._style import (
     INK,
     NOISE_COLOR,
@@ -262,7 +263,7 @@ class RiskReturnDisplay:
         assets = self.returns.assets
         unknown = [name for name in tickers if name not in assets.index]
         if unknown:
-            raise ValueError(f"`annotate` must list assets of `returns`; got {some(unknown)}.")
+            raise ValueError(f"`annotate` must list assets of `returns`; got {join(unknown)}.")
         return [
             self.ax_.annotate(
                 str(name),

@@ -9,8 +9,8 @@ import pandas as pd
 
 from skfactor._libraries import is_polars
 from skfactor._typing import ArrayLike, FloatArray
+from skfactor._validation import check_count
 from skfactor.panel._calendar import dates_of
-from skfactor.panel._lag import check_count
 
 _RANK_TOLERANCE = 1e-12
 

@@ -7,12 +7,12 @@ import pandas as pd
 
 from skfactor._libraries import is_polars
 from skfactor._typing import ArrayLike, FloatArray
+from skfactor._validation import check_count, join
 from skfactor.panel._index import has_panel_index
-from skfactor.panel._lag import check_count
 from skfactor.portfolios._asof import join_asof
 from skfactor.portfolios._filing_ratios import ITEMS, RATIOS, VALUATIONS, FirmHistory, ratio
 from skfactor.portfolios._periods import stamps
-from skfactor.preprocessing._frames import check_frame, column_or_index, shown
+from skfactor.preprocessing._frames import check_frame, column_or_index
 
 _AMOUNT = "amount of "
 
@@ -156,7 +156,7 @@ def fundamental_characteristics(
     if not columns:
         raise ValueError(
             f"filings must have items that characteristics are made of; got the columns "
-            f"{shown([repr(c) for c in table.columns])}. Rename your own to these: "
+            f"{join([repr(c) for c in table.columns])}. Rename your own to these: "
             f"{', '.join(ITEMS)}."
         )
     ready = pd.DataFrame({"ticker": table["ticker"], "date": table["date"], **columns})

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from skfactor._typing import ArrayLike, FloatArray
+from skfactor._validation import check_count
 from skfactor.panel._calendar import align_to_dates, dates_of
-from skfactor.panel._lag import check_count
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from skfactor._typing import ArrayLike
+from skfactor._validation import check_count
 from skfactor.panel._index import has_panel_index
-from skfactor.panel._lag import check_count
 from skfactor.portfolios._result import SortedPortfolios
 from skfactor.portfolios._rows import numbers, panel_rows
 from skfactor.portfolios._sort import PortfolioSort

@@ -1,6 +1,5 @@
 """The few things asked of a table, whether it is a pandas or a polars frame."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +7,7 @@ import pandas as pd
 
 from skfactor._libraries import is_polars
 from skfactor._typing import IntArray
+from skfactor._validation import join
 from skfactor.panel._index import as_dates, show_date
 
 
@@ -66,14 +66,14 @@ def column_or_index(frame: Any, key: str, name: str) -> pd.Index:
         if unfit or values.name not in (key, None):
             raise ValueError(
                 f"{name} must have {key!r} as a column or as its index; got the columns "
-                f"{shown([repr(column) for column in frame.columns])}. "
+                f"{join([repr(column) for column in frame.columns])}. "
                 "Say which column it is by `on=`."
             )
     missing = np.flatnonzero(values.isna())
     if len(missing):
         raise ValueError(
             f"Each row of {name} must have its {key!r}; got {len(missing)} missing, in rows "
-            f"{shown([str(int(i)) for i in missing])}. Drop those rows."
+            f"{join(missing)}. Drop those rows."
         )
     return values
 
@@ -86,9 +86,3 @@ def take_rows(frame: Any, rows: IntArray) -> Any:
 def take_or_missing(column: pd.Series, at: np.ndarray) -> Any:
     """Return the values of a column at some positions, missing for -1."""
     return pd.Series(column.array).reindex(at).array
-
-
-def shown(items: Sequence[str], first: int = 5) -> str:
-    """Return the first few of a list in words, with how many more there are."""
-    rest = len(items) - first
-    return ", ".join(items[:first]) + (f" and {rest} more" if rest > 0 else "")

@@ -5,10 +5,16 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils import check_array
 
 from skfactor._typing import ArrayLike, FloatArray
-from skfactor._validation import Interval, StrOptions, check_is_fitted, fit_method, validate_table
+from skfactor._validation import (
+    Interval,
+    StrOptions,
+    check_array,
+    check_is_fitted,
+    fit_method,
+    validate_table,
+)
 from skfactor.preprocessing._statistics import nan_mean_std, nan_quantiles
 
 # Measured on two real cross-sections of accounts in dollars, 45 and 223 columns: the median

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from skfactor._libraries import is_polars
-from skfactor.preprocessing._frames import check_frame, column_or_index, shown, take_rows
+from skfactor._validation import join
+from skfactor.preprocessing._frames import check_frame, column_or_index, take_rows
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class MergeReport:
         for table, size in self.sizes.items():
             lost = self.missing_from(table)
             who = (
-                f"dropped for want of it: {len(lost)} ({shown([str(a) for a in lost])})."
+                f"dropped for want of it: {len(lost)} ({join(lost)})."
                 if lost
                 else "nobody is dropped for want of it."
             )
@@ -146,7 +147,7 @@ def merge_tables(
     report = _report(assets)
     if not report.kept:
         examples = "; ".join(
-            f"{name} has {shown([repr(a) for a in index], 3) or 'no rows'}"
+            f"{name} has {join([repr(a) for a in index], 3) or 'no rows'}"
             for name, index in assets.items()
         )
         raise ValueError(
@@ -168,7 +169,7 @@ def _refuse_repeated(assets: pd.Index, on: str, name: str) -> None:
     if repeated:
         raise ValueError(
             f"Each {on!r} must appear once in {name}; got {len(repeated)} repeated: "
-            f"{shown([repr(asset) for asset in repeated])}. Make it one row each, for instance "
+            f"{join([repr(asset) for asset in repeated])}. Make it one row each, for instance "
             "by latest_values."
         )
 
@@ -196,7 +197,7 @@ def _column_names(named: dict[str, Any], on: str, overlap: str) -> dict[str, dic
             for column in shared
         ]
         raise ValueError(
-            f"A column must be in one table only; got {shown(where)}. "
+            f"A column must be in one table only; got {join(where)}. "
             "Drop or rename one, or pass overlap='suffix'."
         )
     return {

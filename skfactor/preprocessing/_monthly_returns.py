@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from skfactor._typing import ArrayLike, FloatArray
-from skfactor.panel._lag import check_count
+from skfactor._validation import check_count
 from skfactor.preprocessing._months import Months, daily_table, long_rows
 
 _KINDS = ("prices", "returns")

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from skfactor._typing import ArrayLike, FloatArray
+from skfactor._validation import check_count
 from skfactor.panel._calendar import align_to_dates
-from skfactor.panel._lag import check_count
 from skfactor.preprocessing._monthly_returns import positive, returns_of
 from skfactor.preprocessing._months import Months, daily_table, long_rows
 

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 
 from skfactor._typing import ArrayLike, FloatArray, IntArray
-from skfactor._validation import join
+from skfactor._validation import check_count, join
 from skfactor.panel._coded import resolve_coded
 from skfactor.panel._dense import require_assets
 from skfactor.panel._index import has_panel_index
-from skfactor.panel._lag import check_count, rows_before
+from skfactor.panel._lag import rows_before
 
 
 def liquid_universe(

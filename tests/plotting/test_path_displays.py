@@ -313,7 +313,7 @@ class TestReconstruction:
             draw(reducers, paths, ["T1", "ZZZ", 12, [1]])
         assert str(caught.value) == (
             "`rows` must be names in the index of X or numbers from 0 to 11; got ZZZ, 12, [1]. "
-            "X has T0, T1, T2, T3, T4, ... (12 in all)."
+            "X has T0, T1, T2, T3, T4 and 7 more."
         )
         # A number that is no name is not taken for a position where names are numbers.
         numbered = paths.set_axis(np.arange(100, 100 + N))
