@@ -266,9 +266,16 @@ def show_asset(asset: Any) -> str:
 
 
 def refuse_duplicates(
-    date_codes: IntArray, dates: pd.Index, asset_codes: IntArray, assets: pd.Index
+    date_codes: IntArray,
+    dates: pd.Index,
+    asset_codes: IntArray,
+    assets: pd.Index,
+    name: str | None = None,
 ) -> None:
-    """Raise if a (date, asset) pair appears more than once, and show the first few."""
+    """Raise if a (date, asset) pair appears more than once, and show the first few.
+
+    ``name`` is what the error calls the data, where it is not X.
+    """
     pair = date_codes.astype(np.int64) * len(assets) + asset_codes
     order = np.argsort(pair, kind="stable")
     again = np.flatnonzero(np.diff(pair[order]) == 0)
@@ -278,10 +285,11 @@ def refuse_duplicates(
     for first, second in zip(order[again[:SHOWN]], order[again[:SHOWN] + 1], strict=True):
         date, asset = dates[date_codes[first]], assets[asset_codes[first]]
         shown.append(f"({show_date(date)}, {show_asset(asset)}) in rows {first} and {second}")
+    data = "X" if name is None else name.strip("`")
     raise ValueError(
-        f"Each (date, asset) pair must appear once; got {len(again)} repeated: "
-        f"{_first(shown, len(again))}. Keep one of each, for instance by "
-        "X[~X.index.duplicated(keep='last')]."
+        f"Each (date, asset) pair{'' if name is None else f' of {name}'} must appear once; got "
+        f"{len(again)} repeated: {_first(shown, len(again))}. Keep one of each, for instance by "
+        f"{data}[~{data}.index.duplicated(keep='last')]."
     )
 
 

@@ -6,7 +6,14 @@ import numpy as np
 import pandas as pd
 
 from skfactor._typing import ArrayLike, FloatArray
-from skfactor.panel._index import as_assets, read_index, show_asset, show_date
+from skfactor.panel._index import (
+    as_assets,
+    factorize,
+    read_index,
+    refuse_duplicates,
+    show_asset,
+    show_date,
+)
 from skfactor.portfolios._cluster_result import ClusterPortfolios
 from skfactor.portfolios._label_matching import in_order, in_overlap, label_stability, unique_labels
 from skfactor.portfolios._periods import previous, stamps
@@ -200,13 +207,8 @@ def _by_date(values: pd.Series, name: str) -> pd.DataFrame:
     if found is None or found[1] is None:
         raise ValueError(f"{name} must be indexed by asset, or by date and asset.")
     days = stamps(found[0], f"The dates of {name}").rename("date")
+    refuse_duplicates(*factorize(days), *factorize(found[1]), name)
     index = pd.MultiIndex.from_arrays([days, found[1].rename("asset")])
-    if index.has_duplicates:
-        date, asset = index[index.duplicated()][0]
-        raise ValueError(
-            f"Each (date, asset) pair of {name} must appear once; got ({show_date(date)}, "
-            f"{show_asset(asset)}) again."
-        )
     table = pd.Series(values.to_numpy(), index, dtype=object).unstack()
     filled = table.to_numpy(dtype=object, copy=True)
     filled[table.isna().to_numpy()] = None  # pairs that are not there are NaN

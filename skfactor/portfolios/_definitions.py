@@ -7,8 +7,9 @@ import pandas as pd
 
 from skfactor._libraries import is_polars
 from skfactor._typing import ArrayLike, FloatArray
+from skfactor.panel._values import numbers
 from skfactor.portfolios._filing_ratios import ratio
-from skfactor.portfolios._rows import number_column, numbers
+from skfactor.portfolios._rows import number_column
 from skfactor.preprocessing._frames import check_frame
 
 

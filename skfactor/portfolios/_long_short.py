@@ -9,8 +9,9 @@ import pandas as pd
 from skfactor._typing import ArrayLike
 from skfactor._validation import check_count
 from skfactor.panel._index import has_panel_index
+from skfactor.panel._values import numbers
 from skfactor.portfolios._result import SortedPortfolios
-from skfactor.portfolios._rows import numbers, panel_rows
+from skfactor.portfolios._rows import panel_rows
 from skfactor.portfolios._sort import PortfolioSort
 from skfactor.portfolios._text import returns_text
 

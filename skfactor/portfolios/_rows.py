@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from skfactor._typing import FloatArray, IntArray
 from skfactor._validation import join
 from skfactor.panel._coded import resolve_coded
 from skfactor.panel._index import has_panel_index
+from skfactor.panel._values import numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,28 +60,3 @@ def number_column(frame: Any, name: str, use: str, source: str = "X") -> FloatAr
         columns = join([repr(column) for column in frame.columns])
         raise ValueError(f"`{use}` must name columns of {source}, {columns}; got {name!r}.")
     return numbers(frame[name], f"column {name!r} of {source}")
-
-
-def numbers(values: Any, what: str) -> FloatArray:
-    """Return one-dimensional values as floats, missing ones as ``NaN``."""
-    try:
-        if isinstance(values, pd.Series):
-            array = values.to_numpy(dtype=np.float64, na_value=np.nan)
-        else:
-            array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{what} must hold numbers; got {_kind(values)}.") from error
-    if array.ndim == 2 and array.size == len(array):
-        array = array.ravel()
-    if array.ndim != 1:
-        raise ValueError(f"{what} must be one-dimensional; got shape {array.shape}.")
-    if np.isinf(array).any():
-        raise ValueError(
-            f"{what} must be finite or NaN; got infinity, first in row "
-            f"{int(np.isinf(array).argmax())}. Replace infinities, for instance by NaN."
-        )
-    return array
-
-
-def _kind(values: Any) -> str:
-    return f"dtype {values.dtype}" if hasattr(values, "dtype") else type(values).__name__

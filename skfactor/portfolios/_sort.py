@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from skfactor._typing import ArrayLike, FloatArray, IntArray
+from skfactor.panel._values import numbers
 from skfactor.portfolios._breakpoints import Codes, labels, lay_out, sort_lines
 from skfactor.portfolios._calendar import CALENDARS, sources
 from skfactor.portfolios._result import SortedPortfolios
 from skfactor.portfolios._returns import Holdings
-from skfactor.portfolios._rows import Rows, number_column, numbers, panel_rows
+from skfactor.portfolios._rows import Rows, number_column, panel_rows
 from skfactor.preprocessing._frames import check_frame
 
 _MOST_PORTFOLIOS = 10_000

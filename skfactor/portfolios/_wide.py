@@ -6,7 +6,13 @@ import numpy as np
 import pandas as pd
 
 from skfactor._typing import FloatArray
-from skfactor.panel._index import as_assets, as_dates, read_index, show_asset, show_date
+from skfactor.panel._index import (
+    as_dates,
+    factorize,
+    read_index,
+    refuse_duplicates,
+)
+from skfactor.panel._values import wide_values
 from skfactor.portfolios._periods import stamps
 
 
@@ -30,24 +36,7 @@ def wide_frame(frame: Any, name: str) -> pd.DataFrame:
     elif isinstance(frame, pd.Series):
         frame = frame.to_frame()
     dates = stamps(as_dates(frame.index, f"the index of {name}"), f"The dates of {name}")
-    assets = as_assets(frame.columns, f"the columns of {name}")
-    for what, labels, show in (("date", dates, show_date), ("asset", assets, show_asset)):
-        if labels.has_duplicates:
-            first = labels[labels.duplicated()][0]
-            raise ValueError(
-                f"Each {what} of {name} must appear once; {show(first)} appears again."
-            )
-    try:
-        values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must hold numbers; got {set(map(str, frame.dtypes))}.") from error
-    if np.isinf(values).any():
-        line, place = np.argwhere(np.isinf(values))[0]
-        raise ValueError(
-            f"{name} must be finite or NaN; got infinity for {show_asset(assets[place])} on "
-            f"{show_date(dates[line])}. Replace infinities, for instance by NaN."
-        )
-    return pd.DataFrame(values, dates.rename("date"), assets.rename("asset")).sort_index()
+    return wide_values(frame, dates, name)
 
 
 def of_date_before(frame: pd.DataFrame, like: pd.DataFrame, before: pd.Index) -> FloatArray:
@@ -67,11 +56,6 @@ def _unstack(frame: pd.DataFrame | pd.Series, name: str) -> pd.DataFrame:
         frame = frame.iloc[:, 0]
     if found is None or found[1] is None or isinstance(frame, pd.DataFrame):
         raise ValueError(f"{name} as a long panel must be one column with a (date, asset) index.")
+    refuse_duplicates(*factorize(found[0]), *factorize(found[1]), name)
     index = pd.MultiIndex.from_arrays([found[0], found[1]], names=["date", "asset"])
-    if index.has_duplicates:
-        date, asset = index[index.duplicated()][0]
-        raise ValueError(
-            f"Each (date, asset) pair of {name} must appear once; got ({show_date(date)}, "
-            f"{show_asset(asset)}) again."
-        )
     return pd.Series(frame.to_numpy(), index).unstack()

@@ -8,7 +8,8 @@ import pandas as pd
 
 from skfactor._libraries import is_polars
 from skfactor._typing import FloatArray, IntArray
-from skfactor.panel._index import as_assets, as_dates, show_asset, show_date
+from skfactor.panel._index import as_dates
+from skfactor.panel._values import wide_values
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,24 +107,9 @@ def daily_table(frame: Any, name: str, like: pd.DataFrame | None = None) -> pd.D
             f"The index of {name} must hold days; got {days[0]!r}. Convert it by "
             "pandas.to_datetime."
         )
-    assets = as_assets(frame.columns, f"the columns of {name}")
-    for what, labels, show in (("day", days, show_date), ("asset", assets, show_asset)):
-        if labels.has_duplicates:
-            again = labels[labels.duplicated()][0]
-            raise ValueError(f"Each {what} of {name} must appear once; {show(again)} again.")
-    try:
-        values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must hold numbers; got {set(map(str, frame.dtypes))}.") from error
-    if not len(values):
+    if not len(frame):
         raise ValueError(f"{name} must have at least one day; got none.")
-    if np.isinf(values).any():
-        line, place = np.argwhere(np.isinf(values))[0]
-        raise ValueError(
-            f"{name} must be finite or NaN; got infinity for {show_asset(assets[place])} on "
-            f"{show_date(days[line])}. Replace infinities by NaN."
-        )
-    table = pd.DataFrame(values, days.rename("date"), assets.rename("asset")).sort_index()
+    table = wide_values(frame, days, name, "day")
     if like is None:
         return table
     return table.reindex(index=like.index, columns=like.columns)

@@ -12,6 +12,7 @@ from skfactor.panel._coded import resolve_coded
 from skfactor.panel._dense import require_assets
 from skfactor.panel._index import has_panel_index
 from skfactor.panel._lag import rows_before
+from skfactor.panel._values import numbers
 
 
 def liquid_universe(
@@ -139,21 +140,10 @@ def _liquidity(X: Any, by: Any, n_rows: int) -> FloatArray:
                 f"columns of X: {have}."
             )
         what, by = f"column {by!r}", X[by]
-    try:
-        if isinstance(by, pd.Series):
-            values = by.to_numpy(dtype=np.float64, na_value=np.nan)
-        else:
-            values = np.asarray(by, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"Liquidity must be numbers; got {what} with others.") from error
+    values = numbers(by, what)
     if values.shape != (n_rows,):
         raise ValueError(
             f"`by` must have one value for each of the {n_rows} rows of X; got shape "
             f"{values.shape}."
-        )
-    if np.isinf(values).any():
-        raise ValueError(
-            f"Liquidity must be finite or NaN; got infinity in {what}, first in row "
-            f"{int(np.isinf(values).argmax())}."
         )
     return values

@@ -167,6 +167,16 @@ def test_names_are_kept_and_make_a_factor():
         ({"returns": _returns().assign(A00="much")}, ValueError, "returns must hold numbers"),
         ({"returns": pd.concat([_returns()] * 2)}, ValueError, "Each date of returns must appear"),
         ({"labels": pd.concat([_labels()] * 2)}, ValueError, "pair of labels must appear once"),
+        (
+            {"labels": pd.concat([_labels()] * 2)},
+            ValueError,
+            r"in rows 0 and \d+, .*by labels\[~labels.index.duplicated\(keep='last'\)\]\.",
+        ),
+        (
+            {"returns": pd.concat([_returns().stack()] * 2)},
+            ValueError,
+            r"pair of returns must appear once; got \d+ repeated: \(.*\) in rows 0 and",
+        ),
     ],
 )
 def test_bad_input_is_refused(change, error, message):

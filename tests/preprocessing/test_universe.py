@@ -122,8 +122,8 @@ def test_values_for_each_row_arrays_and_polars_equal_the_column():
         ({"buffer": 1.5}, "`buffer` must be an int of at least 0; got 1.5"),
         ({"by": "volume"}, "got 'volume', and the columns of X: 'size', 'traded'"),
         ({"by": [1.0]}, r"one value for each of the 82 rows of X; got shape \(1,\)"),
-        ({"by": ["many"] * 82}, "Liquidity must be numbers; got `by` with others"),
-        ({"by": [np.inf] * 82}, "got infinity in `by`, first in row 0"),
+        ({"by": ["many"] * 82}, "`by` must hold numbers; got list"),
+        ({"by": [np.inf] * 82}, "`by` must be finite or NaN; got infinity, first in row 0"),
     ],
 )
 def test_bad_arguments_are_refused(changes, message):
