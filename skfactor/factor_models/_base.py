@@ -95,6 +95,10 @@ class FactorModel(TransformerMixin, RegressorMixin, BaseEstimator, ABC):
             are estimated from the returns that they explain.
         """
 
+    def _alphas(self, panel: Panel) -> FloatArray | None:
+        """Return what the fit of each row owes to no factor, None if there is nothing."""
+        return None
+
     @property
     def _n_members(self) -> int:
         """The number of members."""
@@ -518,9 +522,11 @@ class FactorModel(TransformerMixin, RegressorMixin, BaseEstimator, ABC):
 
     def _fits(self, panel: Panel, leave_one_out: bool) -> FloatArray:
         """Average the members' fits, each without its own return if asked."""
-        total = np.zeros(panel.n_rows)
+        total, alphas = np.zeros(panel.n_rows), self._alphas(panel)
         for betas, factors, leverage in self._all_factors(panel):
             fit = section_fits(betas, factors, panel.starts)
+            if alphas is not None:
+                fit = alphas + fit
             if leave_one_out and leverage is not None:
                 fit = without_own_return(fit, panel.returns, leverage)
             total += fit

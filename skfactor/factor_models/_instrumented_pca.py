@@ -20,7 +20,7 @@ from skfactor.factor_models._ipca_core import (
     row_products,
 )
 from skfactor.factor_models._observed import observed_factors
-from skfactor.factor_models._own_returns import dates_with_returns, without_own_return
+from skfactor.factor_models._own_returns import dates_with_returns
 from skfactor.factor_models._rank import dependent_columns
 from skfactor.factor_models._risk import SpecificVariance
 from skfactor.panel._index import show_date, stacklevel_of_user
@@ -309,14 +309,6 @@ class InstrumentedPCA(FactorModel):
         if not self._has_alphas:
             return np.zeros(panel.n_rows)
         return row_products(panel.X, self.alpha_[:, None])[:, 0]
-
-    def _fits(self, panel: Panel, leave_one_out: bool) -> FloatArray:
-        betas = self._member_betas(panel, 0)
-        factors, leverage = self._member_factors(panel, betas, 0)
-        fit = self._alphas(panel) + section_fits(betas, factors, panel.starts)
-        if leave_one_out and leverage is not None:
-            return without_own_return(fit, panel.returns, leverage)
-        return fit
 
     def _learn_members(self, panel: Panel) -> None:
         """Do nothing: alternating least squares has found factor returns already."""

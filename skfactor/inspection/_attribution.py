@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from skfactor._typing import ArrayLike
-from skfactor.inspection._sides import alphas_of, index_of, panel_of
+from skfactor.inspection._sides import index_of, panel_of
 from skfactor.metrics._model_output import model_rows
 from skfactor.metrics._rows import refuse_other_rows, returns_array
 
@@ -83,8 +83,8 @@ def attribute_returns(
     for betas, factors, _ in rows.model._all_factors(panel):
         parts += betas * factors[panel.date_codes] / rows.model._n_members
     names = list(rows.model.factor_names_)
-    alphas = alphas_of(rows.model, panel)
-    if alphas.any():
+    alphas = rows.model._alphas(panel)
+    if alphas is not None and alphas.any():
         names, parts = ["alpha", *names], np.column_stack([alphas, parts])
     parts = panel.restore(parts)
     columns = [*names, "residual"]

@@ -142,7 +142,7 @@ def _changed(model: FactorModel, panel: Panel, X: FloatArray, side: str) -> Floa
 
 def _gradients(model: FactorModel, panel: Panel, side: str) -> FloatArray:
     """Return the mean absolute derivative of fits with respect to each characteristic."""
-    if side == "beta" and hasattr(model, "_beta_gradients") and not hasattr(model, "_alphas"):
+    if side == "beta" and hasattr(model, "_beta_gradients") and model._alphas(panel) is None:
         return _by_hook(model, panel)
     X = panel.X.astype(np.float64)
     spread = X.std(axis=0)

@@ -55,15 +55,8 @@ def sided_fits(model: FactorModel, of_betas: Panel, of_factors: Panel) -> FloatA
         factors, _ = model._member_factors(of_factors, source, member)
         betas = source if of_betas is of_factors else model._member_betas(of_betas, member)
         total += section_fits(betas, factors, of_betas.starts)
-    return alphas_of(model, of_betas) + total / model._n_members
-
-
-def alphas_of(model: FactorModel, panel: Panel) -> FloatArray:
-    """Return what the fit of each row owes to no factor; zeros for most models."""
-    alphas: FloatArray = (
-        model._alphas(panel) if hasattr(model, "_alphas") else np.zeros(panel.n_rows)
-    )
-    return alphas
+    fits, alphas = total / model._n_members, model._alphas(of_betas)
+    return fits if alphas is None else alphas + fits
 
 
 def characteristic_names(rows: ModelRows) -> list[str]:

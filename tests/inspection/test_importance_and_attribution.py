@@ -98,6 +98,21 @@ class TestImportance:
             rtol=1e-6,
         )
 
+    def test_the_alphas_of_any_model_are_in_its_fits(self, model, panel):
+        class WithAlphas(SimpleModel):
+            def _alphas(self, panel):
+                return 0.1 * panel.X[:, 0]
+
+        X, y = panel
+        other = WithAlphas(2, n_members=3, noise=0.3).fit(X, y)
+        alphas = 0.1 * X["c0"]
+        fits = model.reconstruct(X, y) + alphas
+        np.testing.assert_allclose(other.reconstruct(X, y), fits, atol=1e-12)
+        found = characteristic_importance(other, X, y, side="factor")
+        intact = total_r2_score(y, fits)
+        np.testing.assert_allclose(found["r2_lost"] + found["r2_without"], intact)
+        np.testing.assert_allclose(attribute_returns(other, X, y)["alpha"], alphas)
+
     def test_a_pipeline_and_row_order_change_nothing(self, model, panel):
         X, y = panel
         scaler = StandardScaler().set_output(transform="pandas")
