@@ -21,7 +21,6 @@ from skfactor.panel._panel import Panel
 _METHODS = ("zeroing", "gradient")
 # Of a standard deviation: small against the bend of a net, large against float32 rounding.
 _STEP = 1e-3
-_ENTRIES_AT_ONCE = 10_000_000
 
 
 def characteristic_importance(
@@ -142,8 +141,6 @@ def _changed(model: FactorModel, panel: Panel, X: FloatArray, side: str) -> Floa
 
 def _gradients(model: FactorModel, panel: Panel, side: str) -> FloatArray:
     """Return the mean absolute derivative of fits with respect to each characteristic."""
-    if side == "beta" and hasattr(model, "_beta_gradients") and model._alphas(panel) is None:
-        return _by_hook(model, panel)
     X = panel.X.astype(np.float64)
     spread = X.std(axis=0)
     means = np.empty(X.shape[1])
@@ -156,29 +153,6 @@ def _gradients(model: FactorModel, panel: Panel, side: str) -> FloatArray:
             moved.append(_changed(model, panel, changed, side))
         means[j] = np.abs(moved[0] - moved[1]).mean() / (2.0 * step)
     return means
-
-
-def _by_hook(model: Any, panel: Panel) -> FloatArray:
-    """Take the derivative of the betas from the model, dates at a time."""
-    factors = [
-        model._member_factors(panel, model._member_betas(panel, member), member)[0]
-        for member in range(model._n_members)
-    ]
-    total = np.zeros(panel.X.shape[1])
-    width = max(_ENTRIES_AT_ONCE // (panel.X.shape[1] * factors[0].shape[1]), 1)
-    first = 0
-    while first < panel.n_dates:
-        # As many dates as fit, one at least.
-        limit = panel.starts[first] + width
-        last = max(int(np.searchsorted(panel.starts, limit, side="right")) - 1, first + 1)
-        part = panel.between(first, last)
-        derivative = np.zeros((part.n_rows, panel.X.shape[1]))
-        for member, values in enumerate(factors):
-            own = values[first:last][part.date_codes]
-            derivative += np.einsum("nkj,nk->nj", model._beta_gradients(part, member), own)
-        total += np.abs(derivative / model._n_members).sum(axis=0)
-        first = last
-    return total / panel.n_rows
 
 
 def _ranked(table: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -82,22 +82,6 @@ class TestImportance:
             expected = np.abs(moved[0] - moved[1]).mean() / 2e-5
             assert found.loc[name, "gradient"] == pytest.approx(expected, rel=1e-3)
 
-    def test_a_models_own_derivative_is_taken_if_it_has_one(self, model, panel):
-        X, y = panel
-
-        class Knows(SimpleModel):
-            def _beta_gradients(self, panel, member):
-                return np.broadcast_to(
-                    self._gammas[member].T, (panel.n_rows, *self._gammas[member].T.shape)
-                )
-
-        knows = Knows(2, n_members=3, noise=0.3).fit(X, y)
-        pd.testing.assert_frame_equal(
-            characteristic_importance(knows, X, y, method="gradient", side="beta"),
-            characteristic_importance(model, X, y, method="gradient", side="beta"),
-            rtol=1e-6,
-        )
-
     def test_the_alphas_of_any_model_are_in_its_fits(self, model, panel):
         class WithAlphas(SimpleModel):
             def _alphas(self, panel):
