@@ -2,10 +2,8 @@
 
 import warnings
 
-import pytest
 from _discovery import public_estimators
 from scipy.linalg import LinAlgWarning
-from sklearn.base import BaseEstimator
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skfactor.exceptions import MissingDatesWarning, PerplexityWarning
@@ -29,19 +27,3 @@ def test_scikit_learn_check(estimator, check):
         # One check repeats a column: a regression leaves it out and says so.
         warnings.simplefilter("ignore", LinAlgWarning)
         check(estimator)
-
-
-@pytest.mark.parametrize("name", ESTIMATORS)
-def test_fitted_attributes_are_declared_on_the_class(name):
-    estimator = ESTIMATORS[name]
-    declared = {
-        attribute
-        for base in estimator.__mro__
-        if base is not BaseEstimator
-        for attribute in getattr(base, "__annotations__", {})
-    }
-    assert any(attribute.endswith("_") for attribute in declared) or not _learns(estimator)
-
-
-def _learns(estimator: type[BaseEstimator]) -> bool:
-    return bool(estimator().__sklearn_tags__().requires_fit)

@@ -360,7 +360,7 @@ def test_a_gap_shorter_than_the_horizon_is_refused(panel):
     WalkForward(model, PanelSplit(2, gap=1, embargo=1)).fit(*panel)
 
 
-def test_what_is_no_factor_model_and_bad_input_are_refused(panel, walk):
+def test_what_is_no_factor_model_and_bad_input_are_refused(panel):
     X, y = panel
     with pytest.raises(TypeError, match="LinearRegression, which has none"):
         WalkForward(LinearRegression(), CV).fit(X, y.fillna(0))
