@@ -202,6 +202,7 @@ class ClusterBoxPlotDisplay:
             raise ValueError(f"`scale` must be one of {list(SCALES)}; got {scale!r}.")
         if not 0.0 <= trim < 0.5:
             raise ValueError(f"`trim` must be at least 0 and less than 0.5; got {trim!r}.")
+        groups = [self._groups(name, scale, trim) for name in self.X.columns]
         own_figure = ax is None
         self.axes_, self.figure_ = grid_axes(
             ax,
@@ -212,8 +213,8 @@ class ClusterBoxPlotDisplay:
         )
         self.ax_ = self.axes_[0]
         self.boxes_ = [
-            self._panel(panel, name, scale, trim, show_outliers)
-            for panel, name in zip(self.axes_, self.X.columns, strict=True)
+            self._panel(panel, name, own, scale, show_outliers)
+            for panel, name, own in zip(self.axes_, self.X.columns, groups, strict=True)
         ]
         self.legend_ = self._legend(own_figure) if self.names is not None else None
         note = f"{trim:.1%} of the values left out at either end" if trim else ""
@@ -221,19 +222,22 @@ class ClusterBoxPlotDisplay:
             self.figure_.supxlabel(note, fontsize=8, color=INK)
         return self
 
+    def _groups(self, name: Any, scale: str, trim: float) -> list[FloatArray]:
+        """Return the values of a feature in each cluster, if the scale can show them."""
+        values = _trimmed(self.X[name].to_numpy(), trim)
+        groups = [group[~np.isnan(group)] for group in _by_cluster(values, self.clusters)]
+        if scale == "log" and any((group <= 0).any() for group in groups):
+            raise ValueError(
+                f"`scale` must not be 'log' for {name!r}, which has values of zero or below. "
+                "Use scale='symlog'."
+            )
+        return groups
+
     def _panel(
-        self, ax: Axes, name: Any, scale: str, trim: float, show_outliers: bool
+        self, ax: Axes, name: Any, groups: list[FloatArray], scale: str, show_outliers: bool
     ) -> dict[str, Any]:
         values = self.X[name].to_numpy()
-        groups = [
-            group[~np.isnan(group)] for group in _by_cluster(_trimmed(values, trim), self.clusters)
-        ]
         if scale == "log":
-            if any((group <= 0).any() for group in groups):
-                raise ValueError(
-                    f"`scale` must not be 'log' for {name!r}, which has values of zero or below. "
-                    "Use scale='symlog'."
-                )
             ax.set_yscale("log")
         elif scale == "symlog" and _spans_decades(values):
             ax.set_yscale("symlog", linthresh=_linear_range(values))

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import is_clusterer
 
-from skfactor._typing import ArrayLike, FloatArray
+from skfactor._typing import ArrayLike, FloatArray, IntArray
 from skfactor._validation import join
 from skfactor.cluster._labels import ClusterCodes, as_frame, encode_labels
 from skfactor.metrics._assignments import pipeline_of, space_and_labels, unwrap
@@ -239,6 +239,7 @@ class EmbeddingDisplay:
         """
         n_components = self.embedding.shape[1]
         names = [] if self.clusters is None else self._legend_names()
+        annotated = self._annotated(annotate)
         self.ax_, self.figure_ = one_axes(
             ax,
             type(self).__name__,
@@ -253,7 +254,7 @@ class EmbeddingDisplay:
         }
         look |= scatter_kwargs
         self.points_ = self._scatter(places, look)
-        self.texts_ = self._annotate(places, annotate)
+        self.texts_ = self._annotate(places, annotated)
         self._name_axes(n_components)
         self.legend_ = None
         if self.clusters is not None and n_components > 1:
@@ -293,18 +294,21 @@ class EmbeddingDisplay:
             drawn.append(self.ax_.scatter(*rows.T, **{**look, **own}))
         return drawn
 
-    def _annotate(self, places: FloatArray, annotate: bool | Sequence[str]) -> list[Any]:
+    def _annotated(self, annotate: bool | Sequence[str]) -> IntArray:
+        """Return the rows whose names are written."""
         index = self.embedding.index
         if isinstance(annotate, bool):
-            rows = np.arange(len(index)) if annotate else np.arange(0)
-        else:
-            unknown = [name for name in annotate if name not in index]
-            if unknown:
-                raise ValueError(
-                    f"`annotate` must list names of rows; got {join(unknown)}. "
-                    "Pass `tickers=` or a frame with an index."
-                )
-            rows = np.flatnonzero(index.isin(list(annotate)))
+            return np.arange(len(index) if annotate else 0)
+        unknown = [name for name in annotate if name not in index]
+        if unknown:
+            raise ValueError(
+                f"`annotate` must list names of rows; got {join(unknown)}. "
+                "Pass `tickers=` or a frame with an index."
+            )
+        return np.flatnonzero(index.isin(list(annotate)))
+
+    def _annotate(self, places: FloatArray, rows: IntArray) -> list[Any]:
+        index = self.embedding.index
         texts = []
         for i in map(int, rows):
             look: dict[str, Any] = {"fontsize": 7, "color": INK}

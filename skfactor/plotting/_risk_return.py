@@ -200,6 +200,9 @@ class RiskReturnDisplay:
         if not 0.0 <= trim < 0.5:
             raise ValueError(f"`trim` must be at least 0 and less than 0.5; got {trim!r}.")
         table, assets = self.returns.table, self.returns.assets
+        unknown = [name for name in annotate if name not in assets.index]
+        if unknown:
+            raise ValueError(f"`annotate` must list assets of `returns`; got {join(unknown)}.")
         coded = encode_labels(assets["cluster"].to_numpy(), assets.index, what="assets")
         said = zip(cluster_names(coded, self.names), sizes_of(coded), strict=True)
         names = wrapped([f"{name} (n={size})" for name, size in said])
@@ -261,9 +264,6 @@ class RiskReturnDisplay:
 
     def _annotate(self, tickers: Sequence[str]) -> list[Any]:
         assets = self.returns.assets
-        unknown = [name for name in tickers if name not in assets.index]
-        if unknown:
-            raise ValueError(f"`annotate` must list assets of `returns`; got {join(unknown)}.")
         return [
             self.ax_.annotate(
                 str(name),

@@ -18,12 +18,6 @@ def model():
     return FamaFrenchRegressor().fit(factors, returns)
 
 
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
-
-
 def test_lines_are_the_columns_of_the_table(model):
     found = alpha_bootstrap(model, n_draws=40, percentiles=(90, 10, 50), random_state=0)
     display = AlphaBootstrapDisplay.from_bootstrap(found)

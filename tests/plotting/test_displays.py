@@ -1,14 +1,11 @@
-"""Displays draw what they were given, say what it is, and leave pyplot alone."""
+"""Displays of clusters, embeddings and training draw what they were given."""
 
-import builtins
-import pickle
-
-import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from _displays import legend_texts
 from matplotlib.colors import to_hex, to_rgba
 from sklearn.base import BaseEstimator
 from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
@@ -32,14 +29,6 @@ from skfactor.plotting import (
 from skfactor.plotting._style import NOISE_COLOR, PALETTE, style_of, wrapped
 
 N = 60
-
-
-@pytest.fixture(autouse=True)
-def no_figure_is_left_over():
-    before = plt.get_fignums()
-    yield
-    plt.close("all")
-    assert before == []
 
 
 @pytest.fixture(scope="module")
@@ -77,96 +66,6 @@ TABLE = pd.DataFrame(
 HISTORY = {"train_loss": np.array([1.0, 0.5, 0.3]), "valid_loss": np.array([1.1, 0.7, 0.8])}
 
 
-def _makers(features, labels, returns):
-    """Return one way to make each display, on axes given or new."""
-    return {
-        EmbeddingDisplay: lambda ax: EmbeddingDisplay.from_embedding(
-            features.iloc[:, :2], labels, ax=ax
-        ),
-        ClusterBoxPlotDisplay: lambda ax: ClusterBoxPlotDisplay.from_labels(
-            features, labels, features=["PER"], ax=ax
-        ),
-        SilhouetteDisplay: lambda ax: SilhouetteDisplay.from_labels(features, labels, ax=ax),
-        ElbowDisplay: lambda ax: ElbowDisplay.from_table(TABLE, ax=ax),
-        CorrelationDisplay: lambda ax: CorrelationDisplay.from_returns(returns, labels, ax=ax),
-        RiskReturnDisplay: lambda ax: RiskReturnDisplay.from_returns(returns, labels, ax=ax),
-        TrainingCurveDisplay: lambda ax: TrainingCurveDisplay.from_history(HISTORY, ax=ax),
-    }
-
-
-ALL = [
-    EmbeddingDisplay,
-    ClusterBoxPlotDisplay,
-    SilhouetteDisplay,
-    ElbowDisplay,
-    CorrelationDisplay,
-    RiskReturnDisplay,
-    TrainingCurveDisplay,
-]
-
-
-def _legend_texts(display):
-    return [text.get_text() for text in display.legend_.get_texts()]
-
-
-@pytest.mark.parametrize("display", ALL)
-class TestEveryDisplay:
-    def test_makes_one_figure_with_named_axes(self, display, features, labels, returns):
-        made = _makers(features, labels, returns)[display](None)
-        assert isinstance(made, display)
-        assert plt.get_fignums() == [made.figure_.number]
-        assert made.ax_.figure is made.figure_
-        assert made.ax_.get_xlabel() or made.ax_.get_title()
-        assert made.ax_.get_ylabel() or made.ax_.get_title()
-        made.figure_.canvas.draw()
-
-    def test_draws_on_the_axes_it_is_given(self, display, features, labels, returns):
-        figure, (left, right) = plt.subplots(1, 2)
-        plt.sca(left)
-        made = _makers(features, labels, returns)[display](right)
-        assert made.ax_ is right
-        assert made.figure_ is figure
-        assert plt.get_fignums() == [figure.number]
-        assert plt.gca() is left
-        assert not left.has_data()
-        figure.canvas.draw()
-
-    def test_draws_on_a_figure_that_pyplot_does_not_know(self, display, features, labels, returns):
-        figure = matplotlib.figure.Figure()
-        made = _makers(features, labels, returns)[display](figure.add_subplot())
-        assert made.figure_ is figure
-        assert plt.get_fignums() == []
-
-    def test_changes_no_settings_and_no_random_state(self, display, features, labels, returns):
-        settings = dict(matplotlib.rcParams)
-        state = np.random.get_state()
-        _makers(features, labels, returns)[display](None)
-        assert dict(matplotlib.rcParams) == settings
-        assert pickle.dumps(np.random.get_state()) == pickle.dumps(state)
-
-    def test_can_be_drawn_again(self, display, features, labels, returns):
-        made = _makers(features, labels, returns)[display](None)
-        first = made.ax_
-        assert made.plot() is made
-        assert made.ax_ is not first
-
-    def test_says_how_to_get_matplotlib(self, display, features, labels, returns, monkeypatch):
-        importing = builtins.__import__
-
-        def without(name, *args, **kwargs):
-            if name.startswith("matplotlib"):
-                raise ModuleNotFoundError(name)
-            return importing(name, *args, **kwargs)
-
-        monkeypatch.setattr(builtins, "__import__", without)
-        with pytest.raises(ImportError) as caught:
-            _makers(features, labels, returns)[display](None)
-        assert str(caught.value) == (
-            f"{display.__name__} needs matplotlib, which is not installed. "
-            "Run `pip install skfactor[plot]`."
-        )
-
-
 class TestStyle:
     def test_sixty_four_clusters_look_different(self):
         assert len({style_of(i, 64) for i in range(64)}) == 64
@@ -198,7 +97,7 @@ class TestEmbedding:
             assert to_hex(points.get_facecolor()[0]) == PALETTE[label].lower()
         assert display.ax_.get_xlabel() == "market_cap"
         assert display.ax_.get_ylabel() == "PER"
-        assert _legend_texts(display) == [f"cluster {i} (n=20)" for i in range(3)]
+        assert legend_texts(display) == [f"cluster {i} (n=20)" for i in range(3)]
 
     def test_one_component_is_a_strip_for_each_cluster(self, features, labels):
         display = EmbeddingDisplay.from_embedding(features["PER"].to_numpy(), labels)
@@ -221,7 +120,7 @@ class TestEmbedding:
             features.iloc[:, :2], noisy, names={0: "small-cap"}
         )
         assert to_hex(display.points_[-1].get_facecolor()[0]) == NOISE_COLOR
-        assert _legend_texts(display) == [
+        assert legend_texts(display) == [
             "small-cap (n=15)",
             "cluster 1 (n=20)",
             "cluster 2 (n=20)",
@@ -342,12 +241,12 @@ class TestBoxPlot:
     def test_names_are_given_once_below(self, features, labels):
         names = {0: "small-cap", 1: "mid-cap", 2: "large-cap"}
         display = ClusterBoxPlotDisplay.from_labels(features, labels, names=names, max_features=2)
-        assert _legend_texts(display) == ["0: small-cap", "1: mid-cap", "2: large-cap"]
+        assert legend_texts(display) == ["0: small-cap", "1: mid-cap", "2: large-cap"]
         display.figure_.canvas.draw()
         inside = ClusterBoxPlotDisplay.from_labels(
             features, labels, names=names, features=["PER"], ax=plt.subplots()[1]
         )
-        assert _legend_texts(inside)[0] == "0: small-cap"
+        assert legend_texts(inside)[0] == "0: small-cap"
 
     def test_missing_values_empty_clusters_and_noise_are_drawn(self, features, labels):
         X = features.mask(np.random.default_rng(0).random(features.shape) < 0.2)
@@ -383,7 +282,7 @@ class TestSilhouette:
             own = values[labels == label]
             assert drawn[:, 0].max() == pytest.approx(max(own.max(), 0.0))
             assert np.ptp(drawn[:, 1]) == pytest.approx(len(own))
-            assert f"{own.mean():.2f} (n=20)" in _legend_texts(display)[label]
+            assert f"{own.mean():.2f} (n=20)" in legend_texts(display)[label]
         assert display.mean_line_.get_xdata()[0] == pytest.approx(values.mean())
         assert display.ax_.get_xlabel() == "silhouette (space: features)"
 
@@ -595,7 +494,7 @@ class TestRiskReturn:
         unit = "a period" if periods_per_year is None else "a year"
         assert display.ax_.get_xlabel() == f"volatility (% {unit})"
         assert display.ax_.get_ylabel() == f"mean return (% {unit})"
-        assert _legend_texts(display) == [f"cluster {i} (n=20)" for i in range(3)]
+        assert legend_texts(display) == [f"cluster {i} (n=20)" for i in range(3)]
 
     def test_stocks_can_be_left_out_and_named(self, returns, labels):
         assert RiskReturnDisplay.from_returns(returns, labels, show_assets=False).assets_ == []
@@ -622,7 +521,7 @@ class TestRiskReturn:
     def test_labels_are_matched_by_name_and_noise_is_a_cross(self, returns, labels):
         series = pd.Series(np.where(np.arange(N) < 5, -1, labels), returns.columns)
         display = RiskReturnDisplay.from_returns(returns, series.sample(frac=1, random_state=0))
-        assert _legend_texts(display)[-1] == "noise (n=5)"
+        assert legend_texts(display)[-1] == "noise (n=5)"
 
 
 class Trained(BaseEstimator):

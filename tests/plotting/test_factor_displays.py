@@ -19,12 +19,6 @@ from skfactor.plotting import (
 )
 
 
-@pytest.fixture(autouse=True)
-def no_figure_is_left_over():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture(scope="module")
 def panel():
     return make_panel(20, 15, 5)
