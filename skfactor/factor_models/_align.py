@@ -78,3 +78,35 @@ def mutual_rotations(members: FloatArray) -> FloatArray:
         if np.abs(mean - previous).max() <= 1e-10 * max(np.abs(mean).max(), 1e-300):
             break
     return rotations
+
+
+def common_bases(betas: FloatArray, factors: FloatArray, n_latent: int) -> FloatArray:
+    """Return the change of basis of each member that identifies and aligns it.
+
+    Parameters
+    ----------
+    betas : ndarray of shape (n_members, n_rows, n_factors)
+        Betas of the same rows, each member's in a rotation of its own.
+    factors : ndarray of shape (n_members, n_dates, n_factors)
+        Their factor returns.
+    n_latent : int
+        The number of leading factors whose rotation is open; the others stay as they are.
+
+    Returns
+    -------
+    ndarray of shape (n_members, n_factors, n_factors)
+        ``A`` of each member, as in :func:`canonical_rotation`.
+    """
+    K, n_members = n_latent, len(betas)
+    bases = np.tile(np.eye(betas.shape[2]), (n_members, 1, 1))
+    for m in range(n_members):
+        latent = betas[m, :, :K]
+        moment = latent.T @ latent / len(latent)
+        bases[m, :K, :K] = canonical_rotation(moment, factors[m, :, :K])
+    if n_members > 1:
+        turned = np.matmul(betas[:, :, :K], bases[:, :K, :K])
+        bases[:, :K, :K] = np.matmul(bases[:, :K, :K], mutual_rotations(turned))
+        inverse = np.linalg.inv(bases[:, :K, :K])
+        mean = np.matmul(factors[:, :, :K], inverse.transpose(0, 2, 1)).mean(axis=0)
+        bases[:, :K, :K] = np.matmul(bases[:, :K, :K], canonical_rotation(np.eye(K), mean))
+    return bases

@@ -12,10 +12,10 @@ from skfactor._kernels._sections import section_fits
 from skfactor._typing import ArrayLike, FloatArray
 from skfactor._validation import check_is_fitted, fit_method
 from skfactor.exceptions import FitInterrupted
-from skfactor.factor_models._align import canonical_rotation, mutual_rotations
+from skfactor.factor_models._align import common_bases
 from skfactor.factor_models._own_returns import dates_with_returns, without_own_return
 from skfactor.factor_models._premia import PremiaForecast, as_forecast
-from skfactor.factor_models._risk import RiskModel, SpecificVariance
+from skfactor.factor_models._risk import RiskModel, SpecificVariance, risk_of_members
 from skfactor.metrics._r2 import total_r2_score
 from skfactor.panel._index import date_kind, has_panel_index, show_date
 from skfactor.panel._panel import Panel, validate_panel
@@ -412,22 +412,9 @@ class FactorModel(TransformerMixin, RegressorMixin, BaseEstimator, ABC):
         if panel.assets is not None and panel.asset_codes is not None:
             names = panel.assets[panel.restore(panel.asset_codes)]
         betas = [panel.restore(member) for member in self._all_betas(panel)]
-        n = self._n_members
-        labels: Any = self.factor_names_
-        if n > 1:
-            labels = pd.MultiIndex.from_product(
-                [range(n), self.factor_names_], names=["member", "factor"]
-            )
-        history = self._history.values
-        stacked = history.transpose(1, 0, 2).reshape(history.shape[1], -1)
-        spread = np.zeros((stacked.shape[1],) * 2)
-        if len(stacked) > 1:
-            spread = np.atleast_2d(np.cov(stacked, rowvar=False))
         specific = self._specific.of_assets(None if panel.assets is None else names, panel.n_rows)
-        return RiskModel(
-            pd.DataFrame(np.hstack(betas) / n, index=names, columns=labels),
-            pd.DataFrame(spread, index=labels, columns=labels),
-            pd.Series(specific, index=names, name="specific_variance"),
+        return risk_of_members(
+            betas, self._history.values, pd.Series(specific, names), self.factor_names_
         )
 
     def covariance(self, X: ArrayLike, *, dates: Any = None, assets: Any = None) -> pd.DataFrame:
@@ -563,19 +550,7 @@ class FactorModel(TransformerMixin, RegressorMixin, BaseEstimator, ABC):
 
     def _common_bases(self, betas: FloatArray, factors: FloatArray) -> FloatArray:
         """Return the change of basis of each member that identifies and aligns it."""
-        K, n_members = self._n_latent, len(betas)
-        bases = np.tile(np.eye(betas.shape[2]), (n_members, 1, 1))
-        for m in range(n_members):
-            latent = betas[m, :, :K]
-            moment = latent.T @ latent / len(latent)
-            bases[m, :K, :K] = canonical_rotation(moment, factors[m, :, :K])
-        if n_members > 1:
-            turned = np.matmul(betas[:, :, :K], bases[:, :K, :K])
-            bases[:, :K, :K] = np.matmul(bases[:, :K, :K], mutual_rotations(turned))
-            inverse = np.linalg.inv(bases[:, :K, :K])
-            mean = np.matmul(factors[:, :, :K], inverse.transpose(0, 2, 1)).mean(axis=0)
-            bases[:, :K, :K] = np.matmul(bases[:, :K, :K], canonical_rotation(np.eye(K), mean))
-        return bases
+        return common_bases(betas, factors, self._n_latent)
 
     def _remember(self, history: FactorHistory) -> None:
         """Store factor returns, and the premia that follow from them."""

@@ -1,6 +1,8 @@
 """What a factor model says about risk: loadings, factor covariance, specific variance."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -67,6 +69,43 @@ class RiskModel:
         total = (total + total.T) / 2
         total[np.diag_indices_from(total)] += self.specific_variance.to_numpy()
         return pd.DataFrame(total, index=self.loadings.index, columns=self.loadings.index)
+
+
+def risk_of_members(
+    betas: Sequence[FloatArray],
+    factors: FloatArray,
+    specific_variance: pd.Series,
+    factor_names: Sequence[str],
+) -> RiskModel:
+    """Return the risk of the mean fit of members.
+
+    Parameters
+    ----------
+    betas : sequence of ndarray of shape (n_assets, n_factors)
+        The betas of each member.
+    factors : ndarray of shape (n_members, n_dates, n_factors)
+        Their factor returns; their covariance is zero where there is one date alone.
+    specific_variance : Series of shape (n_assets,)
+        The variance of each asset's residuals, by asset.
+    factor_names : sequence of str
+        Names of the factors, the same in each member.
+    """
+    n_members, n_dates, _ = factors.shape
+    names = specific_variance.index
+    labels: Any = list(factor_names)
+    if n_members > 1:
+        labels = pd.MultiIndex.from_product(
+            [range(n_members), factor_names], names=["member", "factor"]
+        )
+    stacked = factors.transpose(1, 0, 2).reshape(n_dates, -1)
+    spread = np.zeros((stacked.shape[1],) * 2)
+    if n_dates > 1:
+        spread = np.atleast_2d(np.cov(stacked, rowvar=False))
+    return RiskModel(
+        pd.DataFrame(np.hstack(betas) / n_members, index=names, columns=labels),
+        pd.DataFrame(spread, index=labels, columns=labels),
+        specific_variance.rename("specific_variance"),
+    )
 
 
 @dataclass(frozen=True, eq=False)

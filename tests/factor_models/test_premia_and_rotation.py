@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from skfactor.factor_models._align import canonical_rotation, mutual_rotations, procrustes
+from skfactor.factor_models._align import (
+    canonical_rotation,
+    common_bases,
+    mutual_rotations,
+    procrustes,
+)
 from skfactor.factor_models._premia import PremiaForecast, as_forecast
 
 
@@ -93,3 +98,22 @@ def test_members_that_differ_by_a_rotation_become_one():
     np.testing.assert_allclose(turned, np.broadcast_to(turned[0], turned.shape), atol=1e-10)
     R = procrustes(members[1], members[0])
     np.testing.assert_allclose(members[1] @ R, members[0], atol=1e-10)
+
+
+def test_common_bases_align_members_and_leave_fits_and_observed_factors_alone():
+    rng = np.random.default_rng(0)
+    base_betas, base_factors = rng.normal(size=(50, 3)), rng.normal(0.3, 1.0, size=(40, 3))
+    betas, factors = [], []
+    for _ in range(3):  # the same model, its two latent factors turned and stretched
+        turn = np.eye(3)
+        turn[:2, :2] = rng.normal(size=(2, 2))
+        betas.append(base_betas @ turn)
+        factors.append(np.linalg.solve(turn, base_factors.T).T)
+    bases = common_bases(np.stack(betas), np.stack(factors), 2)
+    for own, returns, basis in zip(betas, factors, bases, strict=True):
+        found, moved = own @ basis, np.linalg.solve(basis, returns.T).T
+        np.testing.assert_allclose(found @ moved.T, base_betas @ base_factors.T, atol=1e-10)
+        np.testing.assert_allclose(found, betas[0] @ bases[0], atol=1e-8)
+        np.testing.assert_allclose(found[:, 2], base_betas[:, 2])
+        np.testing.assert_allclose(found[:, :2].T @ found[:, :2] / 50, np.eye(2), atol=1e-10)
+        assert (moved.mean(axis=0)[:2] >= 0).all()
