@@ -152,9 +152,9 @@ def scorecard(
     X : array-like of shape (n_rows, n_features)
         Rows with dates, of dates later than those of ``fit``: in sample most numbers flatter.
         The card says how many of the dates were fitted on. Of a walk, the rows it was fitted
-        on: managed portfolios are made from them if they have a (date, asset) index.
+        on, from which managed portfolios are made.
     y : array-like of shape (n_rows,)
-        Excess returns, ``NaN`` where missing. A walk has its own.
+        Excess returns, ``NaN`` where missing. A walk has its own, and reads only the index.
     weights : array-like of shape (n_rows,), default=None
         What weights in the long–short portfolio are proportional to, known at t−1, such as
         the market value; a value for each row that is judged. None weighs equally, which leans
@@ -164,7 +164,8 @@ def scorecard(
     cost : float, default=0.001
         Cost of buying or selling for one, as a decimal, taken off the long–short returns.
     managed : bool, default=True
-        Whether to judge managed portfolios as well, of both kinds.
+        Whether to judge managed portfolios as well, of both kinds: of the characteristics
+        that the model itself is shown, after the steps of a pipeline before it.
     periods_per_year : float, default=12
         Dates a year, which Sharpe ratios are annualised by.
     sharpe_method : {"normal", "mertens", "hac", "bootstrap"}, default="mertens"
@@ -185,8 +186,8 @@ def scorecard(
     TypeError
         If ``model`` is not a factor model.
     ValueError
-        For rows without dates, and rows that the model refuses. What cannot be computed for
-        want of dates or assets does not raise: ``missing`` says why.
+        For rows without dates, and rows that the model refuses. What else cannot be computed
+        does not raise: ``missing`` says why.
 
     See Also
     --------
@@ -225,10 +226,10 @@ def scorecard(
     if not cost >= 0:
         raise ValueError(f"`cost` must be at least 0; got {cost!r}.")
     if hasattr(model, "fits_leave_one_out_"):
-        judged = judge_walk(model, X, managed)
+        judged = judge_walk(model, X, y, dates, assets, managed)
     else:
         judged = judge_model(model, X, y, dates, assets, managed)
-    missing: dict[str, str] = {}
+    missing = judged.missing
 
     def attempt(name: str, make: Callable[[], T]) -> T | None:
         try:

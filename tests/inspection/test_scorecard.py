@@ -6,7 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from _simple_model import SimpleModel, make_panel, noise_panel
+from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from skfactor.inference import pricing_error
 from skfactor.inspection import scorecard
@@ -20,6 +23,7 @@ from skfactor.metrics import (
 from skfactor.model_selection import PanelSplit, WalkForward
 from skfactor.panel import managed_portfolios
 from skfactor.portfolios import quantile_long_short, tangency_portfolio
+from skfactor.preprocessing import CrossSectionalScaler
 
 HALF = 24 * 50
 
@@ -177,6 +181,135 @@ def test_a_walk_through_time_is_judged_by_what_it_stitched(panel):
     expected = 1 - ((true - fit) ** 2).sum().sum() / (true**2).sum().sum()
     assert card.r2.loc["managed (regression)", "total"] == pytest.approx(expected)
     assert "–" in repr(card)
+
+
+def skewed_panel():
+    """Return a panel whose returns go with ranks of its characteristics, which are skewed."""
+    ranks, y = make_panel(48, 40, noise=0.05, missing=0.05)
+    return np.exp(3 * ranks), y, CrossSectionalScaler().fit_transform(ranks)
+
+
+def on_ranks(model, **kwargs):
+    return make_pipeline(CrossSectionalScaler(**kwargs), model)
+
+
+def test_a_walk_is_judged_on_what_the_model_is_shown():
+    X, y, ranks = skewed_panel()
+    cv = PanelSplit(2, test_size=8, gap=3)
+    card = scorecard(WalkForward(on_ranks(SimpleModel(1)), cv).fit(X, y), X, y)
+    bare = scorecard(WalkForward(SimpleModel(1), cv).fit(ranks, y), ranks, y)
+    pd.testing.assert_frame_equal(card.r2, bare.r2)
+    pd.testing.assert_series_equal(card.to_series(), bare.to_series(), check_names=False)
+    assert not card.missing
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_walk_of_one_refit_is_the_model_on_later_rows(own):
+    X, y, _ = skewed_panel()
+    pipeline = on_ranks(SimpleModel(1, own=own))
+    walk = WalkForward(pipeline, PanelSplit(1, test_size=16)).fit(X, y)
+    first = 32 * 40
+    fitted = pipeline.fit(X[:first], y[:first])
+    expected = scorecard(fitted, X[first:], y[first:])
+    card = scorecard(walk, X, y)
+    pd.testing.assert_frame_equal(card.r2, expected.r2)
+    assert card.r2.notna().all(axis=None)
+    for name, errors in expected.pricing.items():
+        pd.testing.assert_frame_equal(card.pricing[name].table, errors.table)
+
+
+def test_a_walk_is_judged_with_gaps_and_text_in_its_rows():
+    X, y, _ = skewed_panel()
+    X.iloc[::17, 1] = np.nan
+    grouped = X.assign(industry=np.tile(list("uv"), len(X) // 2))
+    for data, pipeline in (
+        (X, on_ranks(SimpleModel(1))),
+        (grouped, on_ranks(SimpleModel(1), group_by="industry")),
+    ):
+        card = scorecard(WalkForward(pipeline, PanelSplit(2, test_size=8)).fit(data, y), data, y)
+        assert not card.missing
+        assert card.r2["total"].between(0.1, 1).all()
+
+
+def test_a_step_that_knows_the_past_sees_what_it_saw_in_the_walk():
+    X, y, _ = skewed_panel()
+    walk = WalkForward(
+        make_pipeline(FunctionTransformer(known_before), SimpleModel(1)),
+        PanelSplit(2, test_size=8, gap=3),
+    ).fit(X, y)
+    card = scorecard(walk, X, y)
+    shown = X.groupby(level="asset").shift()
+    tested = walk.returns_.index
+    true = managed_portfolios(shown.loc[tested], walk.returns_, kind="mean")
+    fits = walk.fits_.where(walk.returns_.notna())
+    fit = managed_portfolios(shown.loc[tested], fits, kind="mean")
+    expected = 1 - ((true - fit) ** 2).sum().sum() / (true**2).sum().sum()
+    assert card.r2.loc["managed (mean)", "total"] == pytest.approx(expected)
+
+
+def known_before(X):
+    """Return the characteristics of the date before."""
+    return X.groupby(level="asset").shift().fillna(0.0)
+
+
+def test_a_walk_on_arrays_has_managed_portfolios_too():
+    X, y, ranks = skewed_panel()
+    cv = PanelSplit(2, test_size=8)
+    expected = scorecard(WalkForward(SimpleModel(1), cv).fit(ranks, y), ranks, y)
+    where = {"dates": X.index.get_level_values(0), "assets": X.index.get_level_values(1)}
+    arrays = ranks.to_numpy(), y.to_numpy()
+    card = scorecard(WalkForward(SimpleModel(1), cv).fit(*arrays, **where), *arrays, **where)
+    pd.testing.assert_frame_equal(card.r2, expected.r2)
+    dates = {"dates": where["dates"]}
+    loose = scorecard(WalkForward(SimpleModel(1), cv).fit(*arrays, **dates), *arrays, **dates)
+    pd.testing.assert_frame_equal(loose.r2, expected.r2)
+
+
+def test_managed_portfolios_that_cannot_be_made_say_why():
+    X, y, ranks = skewed_panel()
+    walk = WalkForward(SimpleModel(1), PanelSplit(2, test_size=8)).fit(ranks, y)
+    card = scorecard(walk, ranks[:-40], y[:-40])
+    assert card.r2.index.to_list() == ["assets"]
+    assert card.missing["managed portfolios"] == (
+        "X must hold the rows that the walk was fitted on; got 600 of the 640 that it was tested "
+        "on."
+    )
+    chosen = make_pipeline(
+        SelectKBest(follows_the_last_date, k=1).set_output(transform="pandas"), SimpleModel(1)
+    )
+    late = np.repeat(np.arange(48) >= 36, 40)
+    switched, filled = pd.DataFrame({"c0": 2.0 - late, "c1": 1.0 + late}, X.index), y.fillna(0.0)
+    walk = WalkForward(chosen, PanelSplit(2, test_size=8)).fit(switched, filled)
+    why = scorecard(walk, switched, filled).missing["managed portfolios"]
+    assert why == (
+        "Managed portfolios must be of the same characteristics in all refits; got ['c0'] and, "
+        "from 2018-05-31 on, ['c1']."
+    )
+
+
+def test_a_model_that_takes_gaps_is_judged_without_managed_portfolios(model, later):
+    X, y = later
+    X = X.copy()
+    X.iloc[3, 1] = np.nan
+    card = scorecard(TakesGaps(2, n_members=2, noise=0.2).fit(X.fillna(0.0), y), X, y)
+    assert card.r2.index.to_list() == ["assets"]
+    assert "every value" in card.missing["managed portfolios"]
+
+
+class TakesGaps(SimpleModel):
+    def reconstruct(self, X, y, **kwargs):
+        return super().reconstruct(X.fillna(0.0), y, **kwargs)
+
+    def update(self, X, y, **kwargs):
+        return super().update(X.fillna(0.0), y, **kwargs)
+
+    def predict(self, X, **kwargs):
+        return super().predict(X.fillna(0.0), **kwargs)
+
+
+def follows_the_last_date(X, y):
+    """Score columns by their last value."""
+    return np.asarray(X)[-1]
 
 
 def test_bad_input_is_refused(model, later):
