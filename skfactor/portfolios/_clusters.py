@@ -78,8 +78,10 @@ def cluster_portfolios(
 
     .. math:: R_{k,t} = \sum_{i \in C_{k,s}} w_{i,t-1} r_{i,t} \Big/ \sum_{i \in C_{k,s}} w_{i,t-1},
 
-    over the assets that have a return at :math:`t`. The date before the first one is taken to
-    be the longest step between two dates earlier. Matching looks at the past only, so later
+    over the assets that have a return at :math:`t`: a missing return counts as what the rest of
+    the cluster earned. An asset is held from its first return to its last, with and without one
+    in between. The date before the first one is taken to be the longest step between two dates
+    earlier. Matching looks at the past only, so later
     labels never change earlier portfolios. Overlap follows clusters that drift; ordering keeps
     a meaning, such as small to large, where clusters break up and merge.
 
@@ -130,7 +132,9 @@ def cluster_portfolios(
         sizes = of_date_before(wide_frame(weights, "weights"), wide, before)
         if (sizes < 0).any():
             raise ValueError(f"weights must not be negative; got {np.nanmin(sizes):g}.")
-    portfolio = np.where(np.isnan(current), -1, current).astype(np.intp)
+    # A wide frame has a cell for an asset not yet listed, and for one that is gone.
+    listed = (wide.ffill().notna() & wide.bfill().notna()).to_numpy()
+    portfolio = np.where(np.isnan(current) | ~listed, -1, current).astype(np.intp)
     if not (portfolio >= 0).any():
         raise ValueError(
             "Some return must begin after labels are known, of an asset that has a label; got "

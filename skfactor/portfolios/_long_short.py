@@ -23,7 +23,7 @@ class QuantileLongShort:
     ----------
     returns : pandas.Series of shape (n_dates,)
         Return of the highest quantile less that of the lowest, a period; ``NaN`` where one of
-        them is empty.
+        them is empty or none of its assets has a return.
     portfolios : SortedPortfolios
         All quantiles: their returns, counts, turnover, assignments and weights.
 
@@ -32,7 +32,7 @@ class QuantileLongShort:
     turnover : pandas.Series of shape (n_dates,)
         One-way turnover of both legs together, 0 to 2; ``NaN`` on the first date.
     counts : pandas.DataFrame of shape (n_dates, 2)
-        Assets in the ``long`` and the ``short`` leg.
+        Assets held in the ``long`` and the ``short`` leg, with and without a return.
 
     Examples
     --------
@@ -141,10 +141,11 @@ def quantile_long_short(
 
     Notes
     -----
-    Breakpoints are taken from all assets with an expected return, whether or not their return
-    is there: who will have one is not known at t−1. An asset without a return takes no part
-    afterwards. Where a date has fewer assets than quantiles, or all have one expected return,
-    there is no long–short return. [1]_ reports such portfolios of deciles.
+    Portfolios are formed of all assets with an expected return, whether or not their return
+    follows: who will have one is not known at t−1. A missing return counts as what the rest of
+    its portfolio earned, so that an asset is not traded for want of a return. Where a date has
+    fewer assets than quantiles, or all have one expected return, there is no long–short return.
+    [1]_ reports such portfolios of deciles.
 
     References
     ----------

@@ -55,6 +55,18 @@ def test_portfolios_equal_a_slow_loop(weighted):
     assert found.counts.to_numpy().sum() > 50
 
 
+def test_counts_are_of_assets_between_their_first_return_and_their_last():
+    dates = pd.date_range("2020-01-31", periods=5, freq="ME")
+    returns = pd.DataFrame(0.01, dates, list("abcd"))
+    returns.loc[dates[1], "a"] = np.nan
+    returns.loc[dates[:2], "b"] = np.nan
+    returns.loc[dates[3:], "c"] = np.nan
+    labels = pd.Series(0, list("abcd"))
+    found = cluster_portfolios(labels, returns, look_ahead=True)
+    assert found.counts[0].to_list() == [3, 3, 4, 3, 3]
+    np.testing.assert_allclose(found.returns[0], 0.01)
+
+
 def test_labels_earn_nothing_in_the_period_in_which_they_are_made():
     returns = _returns()
     found = cluster_portfolios(_labels(("2020-02-29",)), returns).returns

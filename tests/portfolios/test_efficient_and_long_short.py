@@ -162,14 +162,24 @@ class TestLongShort:
                 kept = members & r.notna()
                 legs.append((w[kept] * r[kept]).sum() / w[kept].sum())
             assert found.returns[date] == pytest.approx(legs[0] - legs[1])
-            assert found.counts.loc[date, "long"] == ((mu >= high) & r.notna()).sum()
-            assert found.counts.loc[date, "short"] == ((mu < low) & r.notna()).sum()
+            assert found.counts.loc[date, "long"] == (mu >= high).sum()
+            assert found.counts.loc[date, "short"] == (mu < low).sum()
 
     def test_who_is_in_a_leg_does_not_depend_on_who_has_a_return(self, panel):
         expected, y, _ = panel
         full = quantile_long_short(expected, y.fillna(0.0), n_quantiles=5)
         gappy = quantile_long_short(expected, y, n_quantiles=5)
         pd.testing.assert_series_equal(full.portfolios.assignments, gappy.portfolios.assignments)
+        pd.testing.assert_series_equal(full.portfolios.weights, gappy.portfolios.weights)
+
+    def test_a_missing_return_is_no_trade(self):
+        index = pd.MultiIndex.from_product([[202401, 202402], list("abcd")], names=["date", "id"])
+        expected = pd.Series([1.0, 2.0, 3.0, 4.0] * 2, index)
+        y = pd.Series([0.02, 0.02, 0.03, np.nan, 0.01, 0.02, np.nan, 0.04], index)
+        found = quantile_long_short(expected, y, n_quantiles=2)
+        np.testing.assert_allclose(found.turnover, [np.nan, 0.0], atol=1e-15)
+        np.testing.assert_allclose(found.returns, [0.01, 0.025])
+        np.testing.assert_allclose(found.net_returns(0.001), [0.008, 0.025])
 
     def test_costs_by_hand(self):
         index = pd.MultiIndex.from_product([[202401, 202402, 202403], list("abcd")])
