@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
+from sklearn.utils import check_random_state
 
 from skfactor._typing import ArrayLike, RandomState
 from skfactor.inference._pricing_error import PricingErrors, pricing_error
@@ -17,9 +18,10 @@ from skfactor.metrics._information_coefficient import (
     information_coefficient,
 )
 from skfactor.metrics._r2 import predictive_r2_score, total_r2_score
-from skfactor.metrics._sharpe import SharpeRatio, sharpe_ratio
+from skfactor.metrics._sharpe import SharpeRatio, check_sharpe, sharpe_ratio
+from skfactor.panel._lag import check_count
 from skfactor.portfolios._efficient import EfficientPortfolio
-from skfactor.portfolios._long_short import QuantileLongShort, quantile_long_short
+from skfactor.portfolios._long_short import QuantileLongShort, quantile_long_short, read_weights
 
 T = TypeVar("T")
 
@@ -186,8 +188,8 @@ def scorecard(
     TypeError
         If ``model`` is not a factor model.
     ValueError
-        For rows without dates, and rows that the model refuses. What else cannot be computed
-        does not raise: ``missing`` says why.
+        For a parameter out of range, rows without dates, weights of other rows, and rows that
+        the model refuses. What else cannot be computed does not raise: ``missing`` says why.
 
     See Also
     --------
@@ -225,10 +227,15 @@ def scorecard(
     """
     if not cost >= 0:
         raise ValueError(f"`cost` must be at least 0; got {cost!r}.")
+    # Below, an error means that the data do not suffice, and goes to `missing`.
+    check_count(n_quantiles, "n_quantiles", 2)
+    check_sharpe(periods_per_year, sharpe_method, "sharpe_method")
+    check_random_state(random_state)
     if hasattr(model, "fits_leave_one_out_"):
         judged = judge_walk(model, X, y, dates, assets, managed)
     else:
         judged = judge_model(model, X, y, dates, assets, managed)
+    held = None if weights is None else read_weights(weights, len(judged.date_codes))
     missing = judged.missing
 
     def attempt(name: str, make: Callable[[], T]) -> T | None:
@@ -256,7 +263,7 @@ def scorecard(
             judged.indexed(of_assets.predicted),
             judged.indexed(of_assets.true),
             n_quantiles=n_quantiles,
-            weights=weights,
+            weights=held,
         ),
     )
     tangency = attempt("tangency portfolio", judged.tangency)

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from skfactor._typing import ArrayLike
+from skfactor._typing import ArrayLike, FloatArray
 from skfactor.panel._index import has_panel_index
 from skfactor.panel._lag import check_count
 from skfactor.portfolios._result import SortedPortfolios
@@ -172,15 +173,11 @@ def quantile_long_short(
     expected = numbers(expected_returns, "`expected_returns`")
     indexed = expected_returns if has_panel_index(expected_returns) else expected
     rows = panel_rows(indexed, y, dates, assets)
+    _check_length(expected, len(rows.date), "expected_returns")
+    _check_length(y, len(rows.date), "y")
     columns: dict[str, Any] = {"expected_return": expected}
     if weights is not None:
-        columns["weight"] = numbers(weights, "`weights`")
-    for name, values in (*columns.items(), ("y", y)):
-        if len(values) != len(rows.date):
-            raise ValueError(
-                f"`{name}` must have one value for each of the {len(rows.date)} rows; "
-                f"got {len(values)}."
-            )
+        columns["weight"] = read_weights(weights, len(rows.date))
     X = pd.DataFrame(columns, rows.index)
     recipe = PortfolioSort(
         "expected_return", int(n_quantiles), weights="weight" if weights is not None else None
@@ -188,3 +185,28 @@ def quantile_long_short(
     sorted_into = recipe.sort(X, numbers(y, "y"))
     returns = sorted_into.spreads["expected_return"].rename("long_short")
     return QuantileLongShort(returns, sorted_into)
+
+
+def read_weights(weights: Any, n_rows: int) -> FloatArray:
+    """Return weights as floats, ``NaN`` where missing, or say why they are none.
+
+    Raises
+    ------
+    ValueError
+        For another number of rows, text, infinities and weights below zero.
+    """
+    values = numbers(weights, "`weights`")
+    _check_length(values, n_rows, "weights")
+    if (values < 0).any():
+        raise ValueError(
+            f"`weights` must not be negative; got {np.nanmin(values):g}. Give a missing value to "
+            "rows that should take no part."
+        )
+    return values
+
+
+def _check_length(values: Any, n_rows: int, name: str) -> None:
+    if len(values) != n_rows:
+        raise ValueError(
+            f"`{name}` must have one value for each of the {n_rows} rows; got {len(values)}."
+        )

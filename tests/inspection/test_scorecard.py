@@ -312,10 +312,37 @@ def follows_the_last_date(X, y):
     return np.asarray(X)[-1]
 
 
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"cost": -1}, "`cost` must be at least 0; got -1"),
+        ({"n_quantiles": 1}, "`n_quantiles` must be an int of at least 2; got 1"),
+        ({"n_quantiles": 5.0}, "`n_quantiles` must be an int of at least 2; got 5.0"),
+        ({"sharpe_method": "mertons"}, "`sharpe_method` must be one of 'normal', 'mertens'"),
+        ({"periods_per_year": -1}, "`periods_per_year` must be between 0 and inf; got -1"),
+        ({"periods_per_year": np.nan}, "`periods_per_year` must be between 0 and inf; got nan"),
+        ({"weights": np.ones(3)}, "`weights` must have one value for each of the 1200 rows; got 3"),
+        ({"weights": -np.ones(HALF)}, "`weights` must not be negative; got -1"),
+        ({"weights": np.full(HALF, np.inf)}, "`weights` must be finite or NaN; got infinity"),
+        ({"random_state": "seed"}, "'seed' cannot be used to seed"),
+    ],
+)
+def test_a_mistaken_argument_is_refused(model, later, kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        scorecard(model, *later, **kwargs)
+
+
+def test_weights_weigh_the_long_short_portfolio(card, model, later):
+    size = np.random.default_rng(0).lognormal(size=HALF)
+    weighted = scorecard(model, *later, weights=size)
+    updated = copy.deepcopy(model).update(*later)
+    expected = quantile_long_short(updated.predict(later[0]), later[1], weights=size)
+    pd.testing.assert_series_equal(weighted.long_short.returns, expected.returns)
+    assert weighted.long_short.returns.iloc[0] != card.long_short.returns.iloc[0]
+
+
 def test_bad_input_is_refused(model, later):
     X, y = later
-    with pytest.raises(ValueError, match="`cost` must be at least 0; got -1"):
-        scorecard(model, X, y, cost=-1)
     regression = LinearRegression().fit(X, y.fillna(0))
     with pytest.raises(TypeError, match="with `reconstruct`; got LinearRegression"):
         scorecard(regression, X, y)

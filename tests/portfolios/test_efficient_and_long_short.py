@@ -231,9 +231,9 @@ class TestLongShort:
             quantile_long_short(expected, y, n_quantiles=1)
         with pytest.raises(ValueError, match="The indexes of X and y must agree"):
             quantile_long_short(expected, y[::-1])
-        with pytest.raises(ValueError, match="`weight` must have one value for each of the 600"):
+        with pytest.raises(ValueError, match="`weights` must have one value for each of the 600"):
             quantile_long_short(expected, y, weights=weights[:5])
-        with pytest.raises(ValueError, match="must not be negative"):
+        with pytest.raises(ValueError, match="`weights` must not be negative; got -"):
             quantile_long_short(expected, y, weights=-weights)
         with pytest.raises(ValueError, match="must be finite or NaN; got infinity"):
             quantile_long_short(expected * np.inf, y)
