@@ -68,6 +68,8 @@ class Judged:
         How many of the dates the model was fitted on.
     missing : dict of str to str
         What could not be compared, and why.
+    rows : dict of str to object
+        What the user knows the rows by, for its index.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Judged:
     tangency: Callable[[], EfficientPortfolio]
     n_fitted_dates: int
     missing: dict[str, str]
+    rows: dict[str, Any]
 
     def indexed(self, values: FloatArray) -> pd.Series:
         """Return values of the rows with date and asset, or say that assets are not known."""
@@ -123,6 +126,7 @@ def judge_model(model: Any, X: Any, y: Any, dates: Any, assets: Any, managed: bo
         lambda: _tangency(rows),
         0 if fitted is None else int(tested.isin(fitted).sum()),
         missing,
+        {"X": X, "y": y},
     )
 
 
@@ -144,15 +148,17 @@ def judge_walk(walk: Any, X: Any, y: Any, dates: Any, assets: Any, managed: bool
         except ValueError as error:
             missing[_MANAGED] = str(error)
     tangency = walk.portfolio_returns_["tangency"]
+    index = None if returns.index.names[-1] == "row" else returns.index
     return Judged(
         repr(walk.estimator),
         tested,
         codes,
-        None if returns.index.names[-1] == "row" else returns.index,
+        index,
         compared,
         lambda: EfficientPortfolio(tangency, pd.DataFrame(index=tangency.index)),
         0,
         missing,
+        {} if index is None else {"returns_": returns},
     )
 
 

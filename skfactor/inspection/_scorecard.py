@@ -19,6 +19,7 @@ from skfactor.metrics._information_coefficient import (
 )
 from skfactor.metrics._r2 import predictive_r2_score, total_r2_score
 from skfactor.metrics._sharpe import SharpeRatio, check_sharpe, sharpe_ratio
+from skfactor.panel._agreement import refuse_weights_of_other_rows
 from skfactor.panel._lag import check_count
 from skfactor.portfolios._efficient import EfficientPortfolio
 from skfactor.portfolios._long_short import QuantileLongShort, quantile_long_short, read_weights
@@ -159,8 +160,8 @@ def scorecard(
         Excess returns, ``NaN`` where missing. A walk has its own, and reads only the index.
     weights : array-like of shape (n_rows,), default=None
         What weights in the long–short portfolio are proportional to, known at t−1, such as
-        the market value; a value for each row that is judged. None weighs equally, which leans
-        towards small assets.
+        the market value; a value for each row that is judged, of the same index if it is a pandas
+        object. None weighs equally, which leans towards small assets.
     n_quantiles : int, default=10
         Portfolios that assets are sorted into on their predictions.
     cost : float, default=0.001
@@ -235,7 +236,10 @@ def scorecard(
         judged = judge_walk(model, X, y, dates, assets, managed)
     else:
         judged = judge_model(model, X, y, dates, assets, managed)
-    held = None if weights is None else read_weights(weights, len(judged.date_codes))
+    held = None
+    if weights is not None:
+        held = read_weights(weights, len(judged.date_codes))
+        refuse_weights_of_other_rows(weights, "weights", **judged.rows)
     missing = judged.missing
 
     def attempt(name: str, make: Callable[[], T]) -> T | None:

@@ -11,6 +11,8 @@ from skfactor._typing import ArrayLike, FloatArray
 from skfactor.metrics._information_coefficient import information_coefficient
 from skfactor.metrics._model_output import ModelRows, check_gap, model_rows, uses_own_returns
 from skfactor.metrics._r2 import predictive_r2_score, total_r2_score
+from skfactor.metrics._rows import returns_array
+from skfactor.panel._agreement import refuse_weights_of_other_rows
 
 Metric = Callable[..., Any]
 
@@ -71,7 +73,8 @@ class FactorScorer:
                     "`sample_weight` weighs assets; the scorer has on='managed', whose rows are "
                     "portfolios. Leave it out."
                 )
-            kwargs["sample_weight"] = sample_weight
+            refuse_weights_of_other_rows(sample_weight, "sample_weight", X=X, y=y)
+            kwargs["sample_weight"] = returns_array(sample_weight, "sample_weight")
         function = METRICS[self.metric][0] if isinstance(self.metric, str) else self.metric
         value = float(function(true, found, **kwargs))
         return value if self.greater_is_better else -value

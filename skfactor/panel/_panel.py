@@ -17,6 +17,7 @@ from skfactor._validation import (
     column_or_1d,
     validate_table,
 )
+from skfactor.panel._agreement import refuse_weights_of_other_rows
 from skfactor.panel._index import resolve_panel
 
 
@@ -148,7 +149,7 @@ def validate_panel(
     ------
     ValueError
         For gaps and infinities in ``X``, infinities in ``y``, no returns at all, duplicate
-        (date, asset) pairs, and indexes of ``X`` and ``y`` that disagree.
+        (date, asset) pairs, and indexes of ``X``, ``y`` and ``sample_weight`` that disagree.
     """
     gathered, own = in_one_block(X)
     table = validate_table(estimator, gathered, reset=reset)
@@ -166,6 +167,7 @@ def validate_panel(
     weights = None
     if sample_weight is not None:
         weights = check_sample_weight(sample_weight, table, ensure_non_negative=True)
+        refuse_weights_of_other_rows(sample_weight, "sample_weight", X=X, y=y)
     index = resolve_panel(X, y, dates, assets, quiet=quiet)
     order, starts = _sorted_by_date(index.date_codes, index.asset_codes, len(table))
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from skfactor._typing import ArrayLike, FloatArray
+from skfactor.panel._agreement import refuse_weights_of_other_rows
 from skfactor.panel._index import has_panel_index
 from skfactor.panel._lag import check_count
 from skfactor.portfolios._result import SortedPortfolios
@@ -120,7 +121,8 @@ def quantile_long_short(
         Number of portfolios, with equally spaced breakpoints.
     weights : array-like of shape (n_rows,), default=None
         What weights in a portfolio are proportional to, known at t−1, such as the market
-        value; not below zero. None weighs equally.
+        value; not below zero. None weighs equally. A pandas object must have the index of
+        the returns.
     dates, assets : array-like of shape (n_rows,), default=None
         Date and asset of each row, where neither of the two has a (date, asset) index.
 
@@ -178,6 +180,7 @@ def quantile_long_short(
     columns: dict[str, Any] = {"expected_return": expected}
     if weights is not None:
         columns["weight"] = read_weights(weights, len(rows.date))
+        refuse_weights_of_other_rows(weights, "weights", expected_returns=expected_returns, y=y)
     X = pd.DataFrame(columns, rows.index)
     recipe = PortfolioSort(
         "expected_return", int(n_quantiles), weights="weight" if weights is not None else None

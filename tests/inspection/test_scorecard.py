@@ -341,6 +341,27 @@ def test_weights_weigh_the_long_short_portfolio(card, model, later):
     assert weighted.long_short.returns.iloc[0] != card.long_short.returns.iloc[0]
 
 
+def test_weights_of_rows_in_another_order_are_refused(model, later, panel):
+    X, y = later
+    size = pd.Series(np.random.default_rng(0).lognormal(size=HALF), y.index)
+    with pytest.raises(ValueError, match="rows of `X` and `weights` must be the same"):
+        scorecard(model, X, y, weights=size[::-1])
+    plain = scorecard(model, X, y, weights=size.to_numpy())
+    swapped = scorecard(
+        model,
+        X.swaplevel(),
+        y.swaplevel(),
+        weights=size.swaplevel(),
+    )
+    for found in (scorecard(model, X, y, weights=size), swapped):
+        pd.testing.assert_series_equal(found.long_short.returns, plain.long_short.returns)
+    walk = WalkForward(SimpleModel(1), PanelSplit(3, test_size=8)).fit(*panel)
+    known = pd.Series(1.0, walk.returns_.index)
+    assert scorecard(walk, *panel, weights=known).long_short is not None
+    with pytest.raises(ValueError, match="rows of `returns_` and `weights` must be the same"):
+        scorecard(walk, *panel, weights=known[::-1])
+
+
 def test_bad_input_is_refused(model, later):
     X, y = later
     regression = LinearRegression().fit(X, y.fillna(0))

@@ -440,6 +440,10 @@ def test_score_is_the_mean_of_r_squared_over_assets():
         weight = np.linspace(0, 1, len(predicted))
         expected = r2_score(returns[rows], predicted, sample_weight=weight)
         assert_allclose(model.score(factors[rows], returns[rows], weight), expected)
+        weight = pd.Series(weight, returns[rows].index)
+        assert_allclose(model.score(factors[rows], returns[rows], weight), expected)
+        with pytest.raises(ValueError, match="rows of `y` and `sample_weight` must be the same"):
+            model.score(factors[rows], returns[rows], weight[::-1])
 
 
 def test_score_leaves_missing_returns_out():

@@ -216,6 +216,17 @@ class TestLongShort:
         mixed = quantile_long_short(expected.iloc[order], y.iloc[order])
         pd.testing.assert_series_equal(mixed.returns, plain)
 
+    def test_weights_of_rows_in_another_order_are_refused(self, panel):
+        expected, y, weights = panel
+        for ours, name in ((expected, "expected_returns"), (expected.to_numpy(), "y")):
+            message = f"The rows of `{name}` and `weights` must be the same, in the same order"
+            with pytest.raises(ValueError, match=message):
+                quantile_long_short(ours, y, weights=weights[::-1])
+        pd.testing.assert_series_equal(
+            quantile_long_short(expected, y, weights=weights.to_list()).returns,
+            quantile_long_short(expected, y, weights=weights).returns,
+        )
+
     def test_equal_predictions_make_no_portfolio(self, panel):
         expected, y, _ = panel
         flat = expected.copy()
