@@ -1,4 +1,4 @@
-"""Dates that mean the same day or month, however they are written."""
+"""Dates that mean the same day or month, however they are written, and spans of time."""
 
 import re
 from typing import Any
@@ -11,6 +11,7 @@ from skfactor.panel._index import as_dates, date_kind, show_date
 
 _SHOWN = 3
 _ISO_DATE = re.compile(r"\d{4}-?\d{2}")
+_MONTHS = re.compile(r"\s*(\d+)\s*months?\s*")
 
 
 def dates_of(data: Any) -> pd.Index | None:
@@ -186,3 +187,36 @@ def some_dates(dates: pd.Index, places: IntArray) -> str:
     """Return the first few dates in words."""
     shown = ", ".join(show_date(dates[i]) for i in places[:_SHOWN])
     return shown + (", ..." if len(places) > _SHOWN else "")
+
+
+def time_span(value: Any, name: str) -> Any:
+    """Return a span of time that can be added to dates.
+
+    Whole numbers are days; text is ``"6 months"`` or what ``pandas.Timedelta`` reads.
+    """
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        span: Any = pd.Timedelta(int(value), unit="D")
+    elif isinstance(value, str):
+        months = _MONTHS.fullmatch(value)
+        try:
+            span = pd.DateOffset(months=int(months[1])) if months else pd.Timedelta(value)
+        except ValueError as error:
+            raise ValueError(_not_a_span(value, name)) from error
+    elif isinstance(value, (pd.DateOffset, pd.offsets.BaseOffset)):
+        span = value
+    else:
+        try:
+            span = pd.Timedelta(value)
+        except (TypeError, ValueError) as error:
+            raise ValueError(_not_a_span(value, name)) from error
+    day = pd.Timestamp("2000-01-31")
+    if pd.isna(span) or day + span < day:
+        raise ValueError(_not_a_span(value, name))
+    return span
+
+
+def _not_a_span(value: Any, name: str) -> str:
+    return (
+        f"`{name}` must be a span of time that is not negative: a number of days, text such as "
+        f"'6 months' or '90D', a timedelta or a DateOffset; got {value!r}."
+    )

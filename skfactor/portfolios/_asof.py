@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from skfactor._typing import ArrayLike
+from skfactor.panel._calendar import time_span
 from skfactor.panel._index import (
     as_dates,
     factorize,
@@ -14,7 +15,7 @@ from skfactor.panel._index import (
     refuse_duplicates,
     show_date,
 )
-from skfactor.portfolios._periods import previous, stamps, time_span
+from skfactor.portfolios._periods import previous, stamps
 from skfactor.preprocessing._frames import (
     check_frame,
     column_or_index,
