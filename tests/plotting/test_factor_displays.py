@@ -122,6 +122,19 @@ class TestImportance:
         with pytest.raises(ValueError, match="`max_characteristics` must be at least 1; got 0"):
             ImportanceDisplay.from_importance(table, max_characteristics=0)
 
+    @pytest.mark.parametrize("name", ["importance", None])
+    def test_one_number_a_characteristic_is_drawn_as_a_column_is(self, name):
+        importance = pd.Series([0.1, 0.4], ["size", "value"], name=name)
+        display = ImportanceDisplay.from_importance(importance)
+        assert [bar.get_width() for bar in display.bars_] == [0.4, 0.1]
+        assert [label.get_text() for label in display.ax_.get_yticklabels()] == ["value", "size"]
+        assert display.ax_.get_xlabel() == "importance"
+
+    @pytest.mark.parametrize("importance", [[0.1, 0.4], np.ones((2, 1)), {"size": 0.1}])
+    def test_importance_without_names_is_refused(self, importance):
+        with pytest.raises(TypeError, match="`importance` must be a pandas DataFrame or Series"):
+            ImportanceDisplay.from_importance(importance)
+
 
 class TestBetaPath:
     def test_quantiles_and_assets(self, model, panel):
