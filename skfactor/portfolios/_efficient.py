@@ -9,7 +9,7 @@ import pandas as pd
 
 from skfactor._typing import ArrayLike, FloatArray
 from skfactor.panel._calendar import dates_of
-from skfactor.panel._lag import check_count
+from skfactor.portfolios._periods import check_window
 
 _RANK_TOLERANCE = 1e-12
 
@@ -232,9 +232,7 @@ def _hold(
     frame = _factor_frame(factor_returns)
     values = frame.to_numpy()
     n_factors = values.shape[1]
-    for name, number in (("window", window), ("min_periods", min_periods)):
-        if number is not None:
-            check_count(number, name, 2)
+    check_window(window, min_periods)
     if target_volatility is not None and not target_volatility > 0:
         raise ValueError(
             f"`target_volatility` must be None or positive; got {target_volatility!r}."
@@ -245,8 +243,6 @@ def _hold(
     if least is None:
         least = max(12, 2 * n_factors)
         least = least if window is None else min(least, window)
-    elif window is not None and least > window:
-        raise ValueError(f"`min_periods` must be at most `window`, {window}; got {least}.")
     known = int((~np.isnan(values).any(axis=1)).sum())
     if known < least:
         raise ValueError(

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from skfactor.panel._index import date_kind
+from skfactor.panel._lag import check_count
 
 
 def previous(dates: pd.Index, periods: int = 1) -> pd.Index:
@@ -22,6 +23,15 @@ def previous(dates: pd.Index, periods: int = 1) -> pd.Index:
     if len(timeline) > 1:
         before[-1] = timeline[0] - np.diff(timeline).max()
     return pd.DatetimeIndex([*before, *timeline])[: len(timeline)].as_unit("us")
+
+
+def check_window(window: Any, min_periods: Any) -> None:
+    """Raise unless a window and the dates needed within it are None or agree."""
+    for name, number in (("window", window), ("min_periods", min_periods)):
+        if number is not None:
+            check_count(number, name, 2)
+    if window is not None and min_periods is not None and min_periods > window:
+        raise ValueError(f"`min_periods` must be at most `window`, {window}; got {min_periods}.")
 
 
 def stamps(dates: pd.Index, what: str = "Dates") -> pd.DatetimeIndex:
