@@ -28,9 +28,8 @@ class EfficientPortfolio:
     Attributes
     ----------
     turnover : pandas.Series of shape (n_dates,)
-        Sum of absolute changes of the weights on factors, half of them bought and half sold
-        where they sum to zero; ``NaN`` on the first date with weights. What trading the
-        assets inside a factor costs is not in it.
+        One-way turnover: half the sum of absolute changes of the weights on factors, ``NaN``
+        on the first date with weights. Trading the assets inside a factor is not in it.
 
     See Also
     --------
@@ -64,9 +63,9 @@ class EfficientPortfolio:
 
     @cached_property
     def turnover(self) -> pd.Series:
-        """Sum of absolute changes of the weights on factors."""
+        """Half the sum of absolute changes of the weights on factors."""
         changes = self.weights.diff().abs().sum(axis=1, skipna=False)
-        return changes.rename("turnover")
+        return (0.5 * changes).rename("turnover")
 
     def net_returns(self, cost: float) -> pd.Series:
         """Return what is left after trading factors.
@@ -74,14 +73,16 @@ class EfficientPortfolio:
         Parameters
         ----------
         cost : float
-            Cost of changing a weight by one, as a decimal: 0.001 is ten basis points.
+            Cost of buying or selling for one, as a decimal: 0.001 is ten basis points. A weight
+            that changes by one costs it once.
 
         Returns
         -------
         pandas.Series of shape (n_dates,)
-            Returns less ``cost`` times turnover; the first purchase is paid for too.
+            Returns less twice ``cost`` times turnover, for what is bought and what is sold; the
+            first purchase is paid for too.
         """
-        traded = self.turnover
+        traded = 2.0 * self.turnover
         first = self.weights.notna().all(axis=1) & traded.isna()
         bought = self.weights.abs().sum(axis=1)
         net: pd.Series = self.returns - cost * traded.where(~first, bought)

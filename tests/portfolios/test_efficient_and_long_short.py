@@ -7,6 +7,7 @@ import pytest
 from _simple_model import make_panel
 
 from skfactor.portfolios import (
+    EfficientPortfolio,
     PortfolioSort,
     minimum_variance_portfolio,
     quantile_long_short,
@@ -106,7 +107,19 @@ class TestEfficient:
         assert paid[first] == pytest.approx(0.01 * found.weights.loc[first].abs().sum())
         later = found.returns.index > first
         np.testing.assert_allclose(paid[later], 0.01 * changes[later])
-        np.testing.assert_allclose(found.turnover[later], changes[later])
+        np.testing.assert_allclose(found.turnover[later], 0.5 * changes[later])
+
+    def test_turnover_is_one_way_as_that_of_a_long_short_portfolio(self):
+        index = pd.MultiIndex.from_product([[202001, 202002], list("ab")], names=["date", "asset"])
+        expected = pd.Series([0.0, 1.0, 1.0, 0.0], index)
+        long_short = quantile_long_short(expected, 0.0 * expected, n_quantiles=2)
+        weights = pd.DataFrame([[-1.0, 1.0], [1.0, -1.0]], long_short.returns.index)
+        held = EfficientPortfolio(long_short.returns, weights)
+        np.testing.assert_array_equal(long_short.turnover, [np.nan, 2.0])
+        np.testing.assert_array_equal(held.turnover, long_short.turnover)
+        net = held.net_returns(0.01)
+        np.testing.assert_allclose(net, [-0.02, -0.04])
+        np.testing.assert_allclose(net, long_short.net_returns(0.01))
 
     @pytest.mark.parametrize(
         ("kwargs", "message"),
