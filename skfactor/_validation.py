@@ -6,7 +6,7 @@ file.
 
 import functools
 import reprlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
@@ -271,6 +271,11 @@ def join(items: Sequence[str]) -> str:
     """Return the first few of a list in words, with how many more there are."""
     rest = len(items) - _SHOWN
     return ", ".join(items[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def listed(allowed: Iterable[object]) -> str:
+    """Return the values that a parameter may have, as messages list them."""
+    return ", ".join(map(repr, allowed))
 
 
 def _refuse(columns: list[str], what: str, cause: Exception | None = None) -> None:

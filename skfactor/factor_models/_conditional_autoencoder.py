@@ -8,7 +8,13 @@ import pandas as pd
 
 from skfactor._kernels._sections import section_fits, section_least_squares
 from skfactor._typing import FloatArray, RandomState
-from skfactor._validation import CallbackSupportMixin, Interval, StrOptions, check_layer_sizes
+from skfactor._validation import (
+    CallbackSupportMixin,
+    Interval,
+    StrOptions,
+    check_layer_sizes,
+    listed,
+)
 from skfactor.factor_models._beta_network import Member
 from skfactor.factor_models._ensemble import EnsembleFactorModel
 from skfactor.factor_models._factor_sides import (
@@ -309,9 +315,7 @@ class ConditionalAutoencoderFactorModel(CallbackSupportMixin, EnsembleFactorMode
             For a name that does not exist.
         """
         if name not in _PRESETS:
-            raise ValueError(
-                f"`name` must be one of {', '.join(map(repr, _PRESETS))}; got {name!r}."
-            )
+            raise ValueError(f"`name` must be one of {listed(_PRESETS)}; got {name!r}.")
         return cls(**{**_PRESETS[name], **params})
 
     @property

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from skfactor._typing import ArrayLike, FloatArray
+from skfactor._validation import listed
 from skfactor.factor_models._base import FactorModel
 from skfactor.inspection._sides import (
     SIDES,
@@ -110,8 +111,7 @@ def characteristic_importance(
     """
     for name, value, allowed in (("method", method, _METHODS), ("side", side, SIDES)):
         if value not in allowed:
-            choices = ", ".join(repr(choice) for choice in allowed)
-            raise ValueError(f"`{name}` must be one of {choices}; got {value!r}.")
+            raise ValueError(f"`{name}` must be one of {listed(allowed)}; got {value!r}.")
     rows = model_rows(model, X, y, dates, assets)
     panel = panel_of(rows)
     names = pd.Index(characteristic_names(rows), name="characteristic")

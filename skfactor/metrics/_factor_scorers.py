@@ -8,6 +8,7 @@ import pandas as pd
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from skfactor._typing import ArrayLike, FloatArray
+from skfactor._validation import listed
 from skfactor.metrics._information_coefficient import information_coefficient
 from skfactor.metrics._model_output import ModelRows, check_gap, model_rows, uses_own_returns
 from skfactor.metrics._r2 import predictive_r2_score, total_r2_score
@@ -247,8 +248,9 @@ def make_factor_scorer(
     make_factor_scorer('total_r2', on='managed', kind='mean')
     """
     if not callable(metric) and metric not in METRICS:
-        choices = ", ".join(repr(name) for name in METRICS)
-        raise ValueError(f"`metric` must be one of {choices}, or a callable; got {metric!r}.")
+        raise ValueError(
+            f"`metric` must be one of {listed(METRICS)}, or a callable; got {metric!r}."
+        )
     for name, value, allowed in (("on", on, _ON), ("kind", kind, _KINDS)):
         if value not in allowed:
             raise ValueError(f"`{name}` must be {allowed[0]!r} or {allowed[1]!r}; got {value!r}.")

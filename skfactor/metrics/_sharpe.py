@@ -8,7 +8,7 @@ from scipy import special
 from skfactor._kernels._means import lags_or_rule, means_and_errors
 from skfactor._kernels._resampling import block_length_of, stationary_bootstrap
 from skfactor._typing import ArrayLike, FloatArray, RandomState
-from skfactor._validation import draw_seed
+from skfactor._validation import draw_seed, listed
 from skfactor.metrics._rows import returns_array
 from skfactor.panel._lag import check_count
 
@@ -210,8 +210,7 @@ def check_sharpe(periods_per_year: float, method: str, method_name: str = "metho
     if not 0.0 < periods_per_year < np.inf:
         raise ValueError(f"`periods_per_year` must be between 0 and inf; got {periods_per_year!r}.")
     if method not in _METHODS:
-        choices = ", ".join(repr(choice) for choice in _METHODS)
-        raise ValueError(f"`{method_name}` must be one of {choices}; got {method!r}.")
+        raise ValueError(f"`{method_name}` must be one of {listed(_METHODS)}; got {method!r}.")
 
 
 def _ratio_and_error(series: FloatArray, method: str) -> tuple[FloatArray, FloatArray]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from skfactor._typing import ArrayLike
+from skfactor._validation import listed
 from skfactor.inspection import characteristic_importance
 from skfactor.plotting._style import INK, NOISE_COLOR, PALETTE, one_axes, text_width, tidy
 
@@ -186,7 +187,7 @@ class ImportanceDisplay:
         if column is None:
             column = next((c for c in ("r2_lost", "gradient") if c in columns), columns[0])
         elif column not in columns:
-            raise ValueError(f"`column` must be one of {columns}; got {column!r}.")
+            raise ValueError(f"`column` must be one of {listed(columns)}; got {column!r}.")
         values = table[column].sort_values(ascending=False, kind="stable")
         shown = values.iloc[:max_characteristics]
         if column == "r2_lost":

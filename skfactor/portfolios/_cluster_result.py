@@ -119,7 +119,7 @@ class ClusterPortfolios:
         like = pd.DataFrame(index=self.returns.index, columns=self.assets, dtype=np.float64)
         before = previous(like.index)
         columns = [
-            of_date_before(wide_frame(frame, "neutral_to"), like, before).ravel()
+            of_date_before(wide_frame(frame, "`neutral_to`"), like, before).ravel()
             for frame in frames
         ]
         held = self.holdings

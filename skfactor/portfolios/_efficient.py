@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from skfactor._typing import ArrayLike, FloatArray
+from skfactor._validation import join
 from skfactor.panel._calendar import dates_of
+from skfactor.panel._index import show_date
 from skfactor.portfolios._periods import check_window
 
 _RANK_TOLERANCE = 1e-12
@@ -321,12 +323,19 @@ def _factor_frame(factor_returns: Any) -> pd.DataFrame:
         dates = dates_of(factor_returns)
         if dates is not None and dates.has_duplicates:
             again = dates[dates.duplicated()][0]
-            raise ValueError(f"Each date of `factor_returns` must appear once; {again} repeats.")
+            raise ValueError(
+                f"Each date of `factor_returns` must appear once; got {show_date(again)} more than "
+                "once. Drop what repeats."
+            )
         frame = factor_returns if dates is None else factor_returns.iloc[np.argsort(dates)]
         try:
             values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
         except (TypeError, ValueError) as error:
-            raise ValueError("`factor_returns` must hold numbers.") from error
+            kinds = join(sorted(set(map(str, frame.dtypes))))
+            raise ValueError(
+                f"`factor_returns` must hold numbers; got columns of the dtypes {kinds}. Convert "
+                "them, for instance by pandas.to_numeric."
+            ) from error
         frame = pd.DataFrame(values, frame.index, frame.columns)
     else:
         values = np.asarray(factor_returns, dtype=np.float64)

@@ -154,7 +154,7 @@ def fundamental_characteristics(
                 columns[_AMOUNT + item] = values
     if not columns:
         raise ValueError(
-            f"filings must have items that characteristics are made of; got the columns "
+            "`filings` must have items that characteristics are made of; got the columns "
             f"{shown([repr(c) for c in table.columns])}. Rename your own to these: "
             f"{', '.join(ITEMS)}."
         )
@@ -170,7 +170,7 @@ def _table(
     filings: Any, on: str, date: str, published: str | None
 ) -> tuple[pd.DataFrame, list[str]]:
     """Return the items with firm and fiscal end as columns, sorted by them."""
-    check_frame(filings, "filings")
+    check_frame(filings, "`filings`")
     if is_polars(filings):
         frame = pd.DataFrame({c: filings[c].to_numpy() for c in filings.columns})
     elif has_panel_index(filings):
@@ -178,8 +178,8 @@ def _table(
     else:
         frame = filings.reset_index() if on not in filings.columns else filings
     keys = {
-        "ticker": column_or_index(frame, on, "filings"),
-        "date": stamps(pd.DatetimeIndex(column_or_index(frame, date, "filings"))),
+        "ticker": column_or_index(frame, on, "`filings`"),
+        "date": stamps(pd.DatetimeIndex(column_or_index(frame, date, "`filings`"))),
     }
     extra = [published] if published is not None and published in frame.columns else []
     table = pd.DataFrame({name: np.asarray(key) for name, key in keys.items()})

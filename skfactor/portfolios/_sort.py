@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from skfactor._typing import ArrayLike, FloatArray, IntArray
+from skfactor._validation import listed
 from skfactor.portfolios._breakpoints import Codes, labels, lay_out, sort_lines
 from skfactor.portfolios._calendar import CALENDARS, sources
 from skfactor.portfolios._result import SortedPortfolios
@@ -128,8 +129,9 @@ class PortfolioSort:
             ("rebalance", CALENDARS),
         ):
             if getattr(self, name) not in allowed:
-                choices = ", ".join(repr(choice) for choice in allowed)
-                raise ValueError(f"`{name}` must be one of {choices}; got {getattr(self, name)!r}.")
+                raise ValueError(
+                    f"`{name}` must be one of {listed(allowed)}; got {getattr(self, name)!r}."
+                )
         for name, least in (("lag", 0), ("min_assets", 1)):
             value = getattr(self, name)
             whole = isinstance(value, Integral) and not isinstance(value, bool)

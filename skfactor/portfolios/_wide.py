@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from skfactor._typing import FloatArray
+from skfactor._validation import join
 from skfactor.panel._index import as_assets, as_dates, read_index, show_asset, show_date
 from skfactor.portfolios._periods import stamps
 
@@ -35,12 +36,17 @@ def wide_frame(frame: Any, name: str) -> pd.DataFrame:
         if labels.has_duplicates:
             first = labels[labels.duplicated()][0]
             raise ValueError(
-                f"Each {what} of {name} must appear once; {show(first)} appears again."
+                f"Each {what} of {name} must appear once; got {show(first)} more than once. Drop "
+                "what repeats."
             )
     try:
         values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must hold numbers; got {set(map(str, frame.dtypes))}.") from error
+        kinds = join(sorted(set(map(str, frame.dtypes))))
+        raise ValueError(
+            f"{name} must hold numbers; got columns of the dtypes {kinds}. Convert them, for "
+            "instance by pandas.to_numeric."
+        ) from error
     if np.isinf(values).any():
         line, place = np.argwhere(np.isinf(values))[0]
         raise ValueError(
@@ -66,7 +72,12 @@ def _unstack(frame: pd.DataFrame | pd.Series, name: str) -> pd.DataFrame:
     if isinstance(frame, pd.DataFrame) and frame.shape[1] == 1:
         frame = frame.iloc[:, 0]
     if found is None or found[1] is None or isinstance(frame, pd.DataFrame):
-        raise ValueError(f"{name} as a long panel must be one column with a (date, asset) index.")
+        columns = frame.columns if isinstance(frame, pd.DataFrame) else [frame.name]
+        raise ValueError(
+            f"{name} as a long panel must be one column with a (date, asset) index; got the levels "
+            f"{join([repr(level) for level in frame.index.names])} and the columns "
+            f"{join([repr(column) for column in columns])}."
+        )
     index = pd.MultiIndex.from_arrays([found[0], found[1]], names=["date", "asset"])
     if index.has_duplicates:
         date, asset = index[index.duplicated()][0]

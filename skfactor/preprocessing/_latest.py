@@ -95,7 +95,7 @@ def latest_values(
     AAA       2.0        0.5
     BBB       5.0        0.7
     """
-    check_frame(history, "history")
+    check_frame(history, "`history`")
     row_dates, firms, name = _dates_and_firms(history, on, date)
     date_codes, unique_dates = factorize(row_dates)
     firm_codes, unique_firms = factorize(firms)
@@ -116,7 +116,7 @@ def latest_values(
 
 def _dates_and_firms(history: Any, on: str, date: str) -> tuple[pd.Index, pd.Index, str]:
     """Return dates and firms of the rows, and what the firms are called."""
-    indexed = read_index(history, "history")
+    indexed = read_index(history, "`history`")
     if indexed is not None and indexed[1] is not None:
         return indexed[0], indexed[1], str(indexed[1].name or on)
     if date in history.columns:
@@ -125,16 +125,16 @@ def _dates_and_firms(history: Any, on: str, date: str) -> tuple[pd.Index, pd.Ind
         row_dates = indexed[0]
     else:
         raise ValueError(
-            f"history must have its dates as the column {date!r} or in its index; got the "
+            f"`history` must have its dates as the column {date!r} or in its index; got the "
             f"columns {list(history.columns)[:5]}. Say which column it is by `date=`."
         )
-    return row_dates, as_assets(column_or_index(history, on, "history")), on
+    return row_dates, as_assets(column_or_index(history, on, "`history`")), on
 
 
 def _known_rows(row_dates: pd.Index, known_on: Any, max_age: Any) -> np.ndarray:
     """Return which rows are dated neither after ``known_on`` nor too long before it."""
     if not len(row_dates):
-        raise ValueError("history must have at least one row; got none.")
+        raise ValueError("`history` must have at least one row; got none.")
     at = row_dates.max() if known_on is None else _one_date(known_on, row_dates)
     known = np.asarray(row_dates <= at)
     if max_age is not None:
@@ -147,7 +147,7 @@ def _known_rows(row_dates: pd.Index, known_on: Any, max_age: Any) -> np.ndarray:
     if not known.any():
         limit = "" if max_age is None else f" and no older than {max_age!r}"
         raise ValueError(
-            f"history must have a row dated up to {show_date(at)}{limit}; got dates from "
+            f"`history` must have a row dated up to {show_date(at)}{limit}; got dates from "
             f"{show_date(row_dates.min())} to {show_date(row_dates.max())}."
         )
     return known
@@ -162,7 +162,7 @@ def _one_date(known_on: Any, row_dates: pd.Index) -> Any:
         index = index.tz_localize(row_dates.tz) if index.tz is None else index
     if date_kind(index) != date_kind(row_dates):
         raise ValueError(
-            f"`known_on` must be of the same kind as the dates of history, "
+            "`known_on` must be of the same kind as the dates of `history`, "
             f"{date_kind(row_dates)}; got {known_on!r}."
         )
     return index[0]

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from skfactor._typing import FloatArray, IntArray
+from skfactor._validation import join
 from skfactor.panel._index import as_assets, as_dates, show_asset, show_date
 from skfactor.preprocessing._frames import is_polars
 
@@ -110,11 +111,18 @@ def daily_table(frame: Any, name: str, like: pd.DataFrame | None = None) -> pd.D
     for what, labels, show in (("day", days, show_date), ("asset", assets, show_asset)):
         if labels.has_duplicates:
             again = labels[labels.duplicated()][0]
-            raise ValueError(f"Each {what} of {name} must appear once; {show(again)} again.")
+            raise ValueError(
+                f"Each {what} of {name} must appear once; got {show(again)} more than once. Drop "
+                "what repeats."
+            )
     try:
         values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must hold numbers; got {set(map(str, frame.dtypes))}.") from error
+        kinds = join(sorted(set(map(str, frame.dtypes))))
+        raise ValueError(
+            f"{name} must hold numbers; got columns of the dtypes {kinds}. Convert them, for "
+            "instance by pandas.to_numeric."
+        ) from error
     if not len(values):
         raise ValueError(f"{name} must have at least one day; got none.")
     if np.isinf(values).any():

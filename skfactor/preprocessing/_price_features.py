@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from skfactor._typing import ArrayLike, FloatArray
-from skfactor._validation import Interval, check_is_fitted, fit_method, validate_table
+from skfactor._validation import Interval, check_is_fitted, fit_method, listed, validate_table
 from skfactor.preprocessing._frames import check_days_are_columns
 from skfactor.preprocessing._statistics import nan_mean_std
 
@@ -210,7 +210,7 @@ def _named(horizon: Any) -> tuple[str, Any]:
     if isinstance(horizon, str):
         if horizon not in NAMED_HORIZONS:
             raise ValueError(
-                f"Each of `horizons` must be one of {', '.join(map(repr, NAMED_HORIZONS))} or a "
+                f"Each of `horizons` must be one of {listed(NAMED_HORIZONS)} or a "
                 f"number of days; got {horizon!r}. Give other names by a mapping, such as "
                 "{'yearly': 252}."
             )

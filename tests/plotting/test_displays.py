@@ -362,7 +362,7 @@ class TestBoxPlot:
 
     def test_bad_input_is_refused(self, features, labels):
         draw = ClusterBoxPlotDisplay.from_labels
-        with pytest.raises(ValueError, match=r"`scale` must be one of .* got 'sqrt'"):
+        with pytest.raises(ValueError, match=r"`scale` must be one of 'linear', .* got 'sqrt'"):
             draw(features, labels, scale="sqrt")
         with pytest.raises(ValueError, match="Use scale='symlog'"):
             draw(features, labels, scale="log")

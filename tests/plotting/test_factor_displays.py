@@ -117,7 +117,7 @@ class TestImportance:
         )
         shares = ImportanceDisplay.from_importance(table, column="share")
         assert shares.ax_.get_xlabel() == "share of importance"
-        with pytest.raises(ValueError, match="`column` must be one of"):
+        with pytest.raises(ValueError, match="`column` must be one of '.*'; got 'x'"):
             ImportanceDisplay.from_importance(table, column="x")
         with pytest.raises(ValueError, match="`max_characteristics` must be at least 1; got 0"):
             ImportanceDisplay.from_importance(table, max_characteristics=0)

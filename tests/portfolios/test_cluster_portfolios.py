@@ -169,16 +169,34 @@ def test_names_are_kept_and_make_a_factor():
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"labels": [1, 2]}, TypeError, "labels must be a pandas Series"),
-        ({"returns": np.zeros((2, 2))}, TypeError, "returns must be a pandas DataFrame"),
+        ({"labels": [1, 2]}, TypeError, "`labels` must be a pandas Series"),
+        ({"returns": np.zeros((2, 2))}, TypeError, "`returns` must be a pandas DataFrame"),
         ({"match": "best"}, ValueError, "`match` must be 'overlap', 'order' or None"),
         ({"match": "order"}, ValueError, "`order_by` goes with match='order'"),
-        ({"weights": -_returns().abs()}, ValueError, "weights must not be negative"),
+        ({"weights": -_returns().abs()}, ValueError, "`weights` must not be negative"),
         ({"labels": _labels(("2031-01-31",))}, ValueError, "Some return must begin after labels"),
         ({"returns": _returns().replace({np.nan: np.inf})}, ValueError, "got infinity for 'A"),
-        ({"returns": _returns().assign(A00="much")}, ValueError, "returns must hold numbers"),
-        ({"returns": pd.concat([_returns()] * 2)}, ValueError, "Each date of returns must appear"),
-        ({"labels": pd.concat([_labels()] * 2)}, ValueError, "pair of labels must appear once"),
+        (
+            {"returns": _returns().assign(A00="much")},
+            ValueError,
+            "`returns` must hold numbers; got columns of the dtypes float64, .* Convert them",
+        ),
+        (
+            {"returns": pd.concat([_returns()] * 2)},
+            ValueError,
+            "Each date of `returns` must appear once; got .* more than once. Drop",
+        ),
+        (
+            {"returns": _returns().stack().to_frame("a").assign(b=1.0)},
+            ValueError,
+            "`returns` as a long panel .* got the levels .* and the columns 'a', 'b'",
+        ),
+        (
+            {"labels": pd.Series(1, pd.MultiIndex.from_product([["a"], ["b"]], names=["x", None]))},
+            ValueError,
+            "`labels` must be indexed by asset, or by date and asset; got the levels 'x', None",
+        ),
+        ({"labels": pd.concat([_labels()] * 2)}, ValueError, "pair of `labels` must appear once"),
     ],
 )
 def test_bad_input_is_refused(change, error, message):

@@ -167,11 +167,11 @@ def test_the_join_is_that_of_join_asof(filings, table):
 def test_bad_filings_are_refused(filings, worth):
     with pytest.raises(ValueError, match="Each firm must have one filing a fiscal period; got 1"):
         fundamental_characteristics(pd.concat([filings, filings.iloc[:1]]), DATES, lag=90)
-    with pytest.raises(ValueError, match="filings must have items that characteristics are made"):
+    with pytest.raises(ValueError, match="`filings` must have items that characteristics are made"):
         fundamental_characteristics(filings[["ticker", "date"]], DATES, lag=90)
     with pytest.raises(ValueError, match="`lag` or `published` must say"):
         fundamental_characteristics(filings, DATES)
-    with pytest.raises(TypeError, match="filings must be a pandas or polars DataFrame"):
+    with pytest.raises(TypeError, match="`filings` must be a pandas or polars DataFrame"):
         fundamental_characteristics(filings.to_numpy(), DATES, lag=90)
     with pytest.raises(TypeError, match="`market_value` must be a pandas Series"):
         fundamental_characteristics(filings, DATES, lag=90, market_value=worth.to_numpy())

@@ -171,5 +171,5 @@ def test_what_cannot_be_found_is_named():
         latest_values(history, on="firm")
     with pytest.raises(ValueError, match="`known_on` must be of the same kind as the dates"):
         latest_values(history, 2018)
-    with pytest.raises(TypeError, match="history must be a pandas or polars DataFrame; got list"):
+    with pytest.raises(TypeError, match="`history` must be a pandas or polars DataFrame; got list"):
         latest_values([])
