@@ -70,7 +70,7 @@ def fama_macbeth(rounds, n_assets=2000, n_dates=240, n_features=5):
             mine["coef"].loc[[*X.columns, "intercept"]].to_numpy() / peer.params[order] - 1
         ).max(),
         np.abs(
-            mine["bse"].loc[[*X.columns, "intercept"]].to_numpy() / peer.std_errors[order] - 1
+            mine["std_error"].loc[[*X.columns, "intercept"]].to_numpy() / peer.std_errors[order] - 1
         ).max(),
     )
     return {"task": "FamaMacBeth, 2000 x 240 x 5, linearmodels", **row, "difference": difference}

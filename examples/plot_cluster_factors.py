@@ -345,8 +345,8 @@ def alphas(models, Y, maxlags=None):
             "alpha": 1200 * table["coef"],
             "low": 1200 * table["lower"],
             "high": 1200 * table["upper"],
-            "t": table["tvalue"],
-            "p": table["pvalue"],
+            "t": table["t_value"],
+            "p": table["p_value"],
             "R2": table["rsquared"],
         }
     )
@@ -550,10 +550,10 @@ def verdict(new, joint, compared, stability, lowest):
             f"(GRS {test.statistic:.2f}, {shown(test.p_value)}, {len(made)} months)."
         )
     for name in ("FF3", "FF5", "FF3 + ours"):
-        p = compared.models.loc[name, "grs_pvalue"]
+        p = compared.models.loc[name, "grs_p_value"]
         said = "does not price" if p < 0.05 else "is not shown to misprice"
         sentences.append(f"{name} {said} the eight portfolios ({shown(p)}).")
-    nested = compared.nested.set_index(["smaller", "larger"])["pvalue"]
+    nested = compared.nested.set_index(["smaller", "larger"])["p_value"]
     for larger in ("FF5", "FF3 + ours", "FF3 + NIL"):
         p = nested["FF3", larger]
         said = "add to" if p < 0.05 else "are not shown to add to"

@@ -31,7 +31,7 @@ class AlphaBootstrap:
         One row for each percentile of the cross-section of t statistics: ``actual``;
         ``simulated``, the mean over draws; ``low`` and ``high``, between which 90 % of the
         draws lie; ``below``, the share of draws whose percentile is lower than the actual one.
-    tvalues : Series of shape (n_assets,)
+    t_values : Series of shape (n_assets,)
         The actual t statistics; ``NaN`` for an asset with too few returns.
     draws : DataFrame of shape (n_draws, n_percentiles)
         The percentiles of each draw.
@@ -61,7 +61,7 @@ class AlphaBootstrap:
     """
 
     table: pd.DataFrame
-    tvalues: pd.Series
+    t_values: pd.Series
     draws: pd.DataFrame = field(repr=False)
     null: str
     n_assets: int
@@ -210,22 +210,22 @@ def alpha_bootstrap(
         raise ValueError(
             f"`min_obs` must be more than the number of coefficients, {n_params}; got {least}."
         )
-    tvalues = np.where(model.nobs_ >= least, model.tvalues_[:, 0], np.nan)
-    kept = np.flatnonzero(~np.isnan(tvalues))
+    t_values = np.where(model.nobs_ >= least, model.tvalues_[:, 0], np.nan)
+    kept = np.flatnonzero(~np.isnan(t_values))
     if len(kept) < 2:
         raise ValueError(
             f"At least 2 assets must have {least} returns that vary; got {len(kept)} of "
-            f"{len(tvalues)}. Lower `min_obs`, or test one asset by its p-value."
+            f"{len(t_values)}. Lower `min_obs`, or test one asset by its p-value."
         )
-    if len(kept) < len(tvalues):
+    if len(kept) < len(t_values):
         notes += (
-            f"{len(tvalues) - len(kept)} of {len(tvalues)} assets are left out, with fewer than "
+            f"{len(t_values) - len(kept)} of {len(t_values)} assets are left out, with fewer than "
             f"{least} returns.",
         )
     residuals = used @ model.coef_[:, model._training.kept].T
     residuals += model.intercept_
     np.subtract(excess, residuals, out=residuals)
-    if len(kept) < len(tvalues):
+    if len(kept) < len(t_values):
         residuals = residuals[:, kept]
     spread: FloatArray = np.zeros(len(kept))
     if alpha_std:
@@ -235,7 +235,7 @@ def alpha_bootstrap(
     draws = _percentiles_of_draws(
         resampler, spread, n_draws, levels / 100.0, draw_seed(random_state), verbose
     )
-    actual = _percentiles(tvalues[kept][None], levels / 100.0)[0]
+    actual = _percentiles(t_values[kept][None], levels / 100.0)[0]
     index = pd.Index(levels, name="percentile")
     low, high = np.nanquantile(draws, [0.05, 0.95], axis=0)
     table = pd.DataFrame(
@@ -256,7 +256,7 @@ def alpha_bootstrap(
         )
     return AlphaBootstrap(
         table,
-        pd.Series(tvalues, names, name="tvalue"),
+        pd.Series(t_values, names, name="t_value"),
         pd.DataFrame(draws, columns=index),
         null,
         len(kept),

@@ -24,8 +24,8 @@ class FactorStability:
     ----------
     table : DataFrame of shape (n_factors * n_periods, 9)
         Indexed by ``factor`` and ``period``: ``start``, ``end``, ``nobs``; ``mean`` and its
-        ``tvalue``; ``volatility``, the standard deviation a date; ``alpha`` and its
-        ``alpha_tvalue``, and ``alpha_bse``, beside the benchmark (without one, the mean).
+        ``t_value``; ``volatility``, the standard deviation a date; ``alpha`` and its
+        ``alpha_t_value``, and ``alpha_std_error``, beside the benchmark (without one, the mean).
     tests : dict of HypothesisTest
         For each factor: that its alpha is the same in all periods.
 
@@ -151,11 +151,11 @@ def factor_stability(
                     "end": index[stop - 1],
                     "nobs": len(known),
                     "mean": float(known.mean()),
-                    "tvalue": float(known.mean() / (spread / np.sqrt(len(known)))),
+                    "t_value": float(known.mean() / (spread / np.sqrt(len(known)))),
                     "volatility": spread,
                     "alpha": alpha,
-                    "alpha_bse": error,
-                    "alpha_tvalue": alpha / error,
+                    "alpha_std_error": error,
+                    "alpha_t_value": alpha / error,
                 }
             )
             alphas.append(alpha)

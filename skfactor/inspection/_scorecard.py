@@ -115,7 +115,7 @@ class Scorecard:
             "managed_total_r2": nan if managed is None else managed["total"],
             "managed_predictive_r2": nan if managed is None else managed["predictive"],
             "information_coefficient": nan if ic is None else ic.mean,
-            "information_coefficient_t": nan if ic is None else ic.t_value,
+            "information_coefficient_t_value": nan if ic is None else ic.t_value,
             "pricing_rms": nan if by_asset is None else by_asset.root_mean_square,
             "pricing_p_value": nan if by_asset is None else by_asset.joint.p_value,
             "managed_pricing_p_value": nan if errors is None else errors.joint.p_value,

@@ -105,7 +105,7 @@ def test_table_agrees_with_percentiles_of_the_loop():
     factors, returns = draw(share=0.2)
     found = alpha_bootstrap(factors, returns, n_draws=70, percentiles=(5, 50, 95), random_state=7)
     model = FamaFrenchRegressor().fit(factors, returns)
-    np.testing.assert_allclose(found.tvalues, model.tvalues_[:, 0])
+    np.testing.assert_allclose(found.t_values, model.tvalues_[:, 0])
     np.testing.assert_allclose(
         found.table["actual"], np.percentile(model.tvalues_[:, 0], [5, 50, 95]), rtol=1e-10
     )
@@ -164,7 +164,7 @@ def test_assets_with_few_returns_are_left_out_and_counted():
     factors, returns = draw()
     returns[7:, 3] = np.nan
     found = alpha_bootstrap(factors, returns, n_draws=20, random_state=0)
-    assert np.flatnonzero(found.tvalues.isna()).tolist() == [3]
+    assert np.flatnonzero(found.t_values.isna()).tolist() == [3]
     assert found.n_assets == 11
     assert found.notes == ("1 of 12 assets are left out, with fewer than 8 returns.",)
     assert found.null.startswith("The true alphas of all 11 assets are zero")
@@ -184,7 +184,7 @@ def test_models_and_frames_say_the_same_as_arrays():
     model = FamaFrenchRegressor(["Mkt-RF", "SMB"], risk_free="RF", cov_type="HC1").fit(X, y)
     found = alpha_bootstrap(model, n_draws=20, random_state=0)
     np.testing.assert_allclose(found.draws, plain.draws, rtol=1e-9)
-    assert found.tvalues.index.to_list() == names
+    assert found.t_values.index.to_list() == names
     assert found.notes[0].startswith("The model has cov_type='HC1'; classical t statistics")
 
 

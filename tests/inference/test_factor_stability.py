@@ -33,7 +33,7 @@ def test_two_periods_are_welch_s_t_test():
     assert row["nobs"] == 59
     assert (row["start"], row["end"]) == (MONTHS[60], MONTHS[119])
     assert row["mean"] == pytest.approx(last.mean())
-    assert row["tvalue"] == pytest.approx(last.mean() / stats.sem(last))
+    assert row["t_value"] == pytest.approx(last.mean() / stats.sem(last))
     assert row["volatility"] == pytest.approx(last.std())
     assert row["alpha"] == row["mean"]
 
@@ -69,8 +69,8 @@ def test_alphas_are_those_of_each_period_alone():
         alone = FamaFrenchRegressor().fit(market.iloc[rows], factor.iloc[rows])
         row = found.table.loc[("CLU", number)]
         assert row["alpha"] == pytest.approx(alone.intercept_[0])
-        assert row["alpha_bse"] == pytest.approx(alone.bse_[0, 0])
-        assert row["alpha_tvalue"] == pytest.approx(alone.tvalues_[0, 0])
+        assert row["alpha_std_error"] == pytest.approx(alone.bse_[0, 0])
+        assert row["alpha_t_value"] == pytest.approx(alone.tvalues_[0, 0])
     assert found.tests["CLU"].null == "The alpha of CLU is the same in all 2 periods."
     assert "Equal premia (Welch): F(1, " in repr(found)
 

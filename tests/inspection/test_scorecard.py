@@ -113,6 +113,8 @@ def test_series_lay_models_side_by_side(card, later):
     assert table.shape == (16, 2)
     assert table.loc["total_r2"].to_list() == [card.r2.iloc[0, 0], other.r2.iloc[0, 0]]
     assert card.to_series().notna().all()
+    t_value = card.information_coefficient.t_value
+    assert card.to_series()["information_coefficient_t_value"] == t_value
 
 
 def test_the_model_and_the_seed_are_left_alone(model, later):

@@ -141,9 +141,9 @@ def test_summary_is_tidy():
     assert list(summary.loc["A3"].index) == ["alpha", *NAMES]
     assert list(summary.columns) == [
         "coef",
-        "bse",
-        "tvalue",
-        "pvalue",
+        "std_error",
+        "t_value",
+        "p_value",
         "lower",
         "upper",
         "rsquared",
@@ -151,7 +151,7 @@ def test_summary_is_tidy():
         "nobs",
     ]
     assert summary.loc[("A3", "SMB"), "coef"] == model.coef_[3, 1]
-    assert summary.loc[("A3", "alpha"), "pvalue"] == model.pvalues_[3, 0]
+    assert summary.loc[("A3", "alpha"), "p_value"] == model.pvalues_[3, 0]
     assert summary.loc[("A3", "HML"), "nobs"] == model.nobs_[3]
     assert_allclose(summary["upper"] + summary["lower"], 2 * summary["coef"])
     narrow = model.summary(alpha=0.5)
