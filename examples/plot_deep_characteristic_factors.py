@@ -77,7 +77,7 @@ def panel_of(prices, volumes, filings, risk_free, *, shares, filings_per_year, l
     fundamental = fundamental_characteristics(
         filings,
         technical.index,
-        market_value=worth,
+        market_cap=worth,
         lag=lag,
         filings_per_year=filings_per_year,
     )

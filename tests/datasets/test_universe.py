@@ -226,7 +226,7 @@ def test_items_that_are_changes_are_differences_of_balance_sheets(reports, stock
     assert_allclose(change[known], reported[known], rtol=1e-6, atol=1e-6)
 
 
-def test_market_value_and_earnings_a_share_follow_prices(universe, reports):
+def test_market_cap_and_earnings_a_share_follow_prices(universe, reports):
     year_ends = universe.prices.groupby(universe.prices.index.year).last()
     price = [year_ends.loc[date.year, ticker] for date, ticker in reports.index]
     shares = reports.market_cap / price
