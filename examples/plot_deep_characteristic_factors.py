@@ -381,7 +381,7 @@ for title, frame in sets.items():
         ("tangency", tangency_portfolio),
         ("minimum variance", minimum_variance_portfolio),
     ):
-        held = build(frame, min_periods=24).returns.loc[months[market.n_train] :]
+        held = build(frame, min_obs=24).returns.loc[months[market.n_train] :]
         ratio = sharpe_ratio(held)
         rows[kind, title] = [float(ratio), ratio.low, ratio.high, held.std() * np.sqrt(12)]
 portfolios = pd.DataFrame(rows, index=["Sharpe ratio", "from", "to", "volatility a year"]).T
@@ -393,7 +393,7 @@ portfolios.round(2)
 # regressions on earlier months, against the benchmark alone.
 
 span = tests.loc[factors.index[0] :]
-hedges = hedging_effectiveness(span, factors, factors.iloc[:, model.n_factors :], min_periods=36)
+hedges = hedging_effectiveness(span, factors, factors.iloc[:, model.n_factors :], min_obs=36)
 save(hedges.summary, "hedging")
 hedges.summary[["left", "left_by_benchmark", "gain"]].describe().round(3)
 

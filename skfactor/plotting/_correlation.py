@@ -107,7 +107,7 @@ class CorrelationDisplay:
         returns: Any,
         labels: ArrayLike | Mapping[Any, Any] | pd.Series,
         *,
-        min_periods: int = 12,
+        min_obs: int = 12,
         names: Mapping[Any, str] | pd.Series | None = None,
         triangle: str = "full",
         ax: Axes | None = None,
@@ -121,7 +121,7 @@ class CorrelationDisplay:
             Returns, one column an asset.
         labels : array, Series or mapping of shape (n_assets,)
             The cluster of each asset.
-        min_periods : int, default=12
+        min_obs : int, default=12
             Dates that two assets must share for their correlation to count.
         names : mapping or Series, default=None
             Name of each label, for the rows.
@@ -137,7 +137,7 @@ class CorrelationDisplay:
         CorrelationDisplay
             The display, drawn.
         """
-        found = cluster_correlations(returns, labels, min_periods=min_periods)
+        found = cluster_correlations(returns, labels, min_obs=min_obs)
         return cls.from_correlations(found, names=names, triangle=triangle, ax=ax, **imshow_kwargs)
 
     def plot(

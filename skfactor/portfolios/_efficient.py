@@ -43,7 +43,7 @@ class EfficientPortfolio:
     >>> import numpy as np
     >>> from skfactor.portfolios import tangency_portfolio
     >>> factors = np.random.default_rng(0).normal(0.01, 0.04, (120, 3))
-    >>> tangency_portfolio(factors, min_periods=24)
+    >>> tangency_portfolio(factors, min_obs=24)
     EfficientPortfolio: 3 factors, 96 of 120 dates; ...
     """
 
@@ -96,7 +96,7 @@ def tangency_portfolio(
     factor_returns: ArrayLike,
     *,
     window: int | None = None,
-    min_periods: int | None = None,
+    min_obs: int | None = None,
     target_volatility: float | None = 0.01,
     ridge: float = 0.0,
 ) -> EfficientPortfolio:
@@ -109,7 +109,7 @@ def tangency_portfolio(
         with a missing factor is left out of the moments.
     window : int or None, default=None
         Dates that moments are taken from; None takes all so far.
-    min_periods : int or None, default=None
+    min_obs : int or None, default=None
         Dates that must be known before the first weights; None takes 12 or twice the number
         of factors, whichever is more, within ``window``.
     target_volatility : float or None, default=0.01
@@ -128,7 +128,7 @@ def tangency_portfolio(
     ------
     ValueError
         For a parameter out of range, dates that appear twice, infinities, and fewer dates
-        than ``min_periods``.
+        than ``min_obs``.
 
     See Also
     --------
@@ -151,20 +151,20 @@ def tangency_portfolio(
     >>> import numpy as np
     >>> from skfactor.portfolios import tangency_portfolio
     >>> factors = np.random.default_rng(0).normal([0.02, 0.0], 0.04, (240, 2))
-    >>> portfolio = tangency_portfolio(factors, min_periods=60)
+    >>> portfolio = tangency_portfolio(factors, min_obs=60)
     >>> bool(0.008 < portfolio.returns.std() < 0.012)
     True
     >>> bool((portfolio.weights[0] > portfolio.weights[1].abs()).loc[120:].all())
     True
     """
-    return _hold(factor_returns, True, window, min_periods, target_volatility, ridge)
+    return _hold(factor_returns, True, window, min_obs, target_volatility, ridge)
 
 
 def minimum_variance_portfolio(
     factor_returns: ArrayLike,
     *,
     window: int | None = None,
-    min_periods: int | None = None,
+    min_obs: int | None = None,
     target_volatility: float | None = None,
     ridge: float = 0.0,
 ) -> EfficientPortfolio:
@@ -177,7 +177,7 @@ def minimum_variance_portfolio(
         with a missing factor is left out of the moments.
     window : int or None, default=None
         Dates that moments are taken from; None takes all so far.
-    min_periods : int or None, default=None
+    min_obs : int or None, default=None
         Dates that must be known before the first weights; None takes 12 or twice the number
         of factors, whichever is more, within ``window``.
     target_volatility : float or None, default=None
@@ -195,7 +195,7 @@ def minimum_variance_portfolio(
     ------
     ValueError
         For a parameter out of range, dates that appear twice, infinities, and fewer dates
-        than ``min_periods``.
+        than ``min_obs``.
 
     See Also
     --------
@@ -221,36 +221,35 @@ def minimum_variance_portfolio(
     >>> portfolio.weights.iloc[-1].round(1).to_list()
     [0.2, 0.8]
     """
-    return _hold(factor_returns, False, window, min_periods, target_volatility, ridge)
+    return _hold(factor_returns, False, window, min_obs, target_volatility, ridge)
 
 
 def _hold(
     factor_returns: Any,
     tangency: bool,
     window: int | None,
-    min_periods: int | None,
+    min_obs: int | None,
     target_volatility: float | None,
     ridge: float,
 ) -> EfficientPortfolio:
     frame = _factor_frame(factor_returns)
     values = frame.to_numpy()
     n_factors = values.shape[1]
-    check_window(window, min_periods)
+    check_window(window, min_obs)
     if target_volatility is not None and not target_volatility > 0:
         raise ValueError(
             f"`target_volatility` must be None or positive; got {target_volatility!r}."
         )
     if not ridge >= 0:
         raise ValueError(f"`ridge` must be at least 0; got {ridge!r}.")
-    least = min_periods
+    least = min_obs
     if least is None:
         least = max(12, 2 * n_factors)
         least = least if window is None else min(least, window)
     known = int((~np.isnan(values).any(axis=1)).sum())
     if known < least:
         raise ValueError(
-            f"`factor_returns` must have at least {least} complete dates (`min_periods`); got "
-            f"{known}."
+            f"`factor_returns` must have at least {least} complete dates (`min_obs`); got {known}."
         )
     weights = frontier_weights(values, tangency, window, least, target_volatility, ridge)
     held = pd.DataFrame(weights, frame.index, frame.columns)
@@ -263,7 +262,7 @@ def frontier_weights(
     values: FloatArray,
     tangency: bool,
     window: int | None,
-    min_periods: int,
+    min_obs: int,
     target_volatility: float | None,
     ridge: float,
 ) -> FloatArray:
@@ -275,23 +274,23 @@ def frontier_weights(
         Factor returns; a row with ``NaN`` is left out of the moments.
     tangency : bool
         Whether means matter.
-    window, min_periods, target_volatility, ridge
+    window, min_obs, target_volatility, ridge
         As :func:`tangency_portfolio` takes them; ``window`` counts dates, complete or not.
 
     Returns
     -------
     ndarray of shape (n_dates, n_factors)
-        ``NaN`` on dates before which fewer than ``min_periods`` were known.
+        ``NaN`` on dates before which fewer than ``min_obs`` were known.
     """
     n_dates, n_factors = values.shape
     weights = np.full((n_dates, n_factors), np.nan)
     complete = np.asarray(~np.isnan(values).any(axis=1))
-    for date in range(min_periods, n_dates):
+    for date in range(min_obs, n_dates):
         # A pass over the past for each date: a recursion would save little for so few factors
         # and lose digits.
         past = slice(0 if window is None else max(date - window, 0), date)
         sample = values[past][complete[past]]
-        if len(sample) < min_periods:
+        if len(sample) < min_obs:
             continue
         mean = sample.mean(axis=0)
         centred = sample - mean

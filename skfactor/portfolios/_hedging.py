@@ -65,7 +65,7 @@ def hedging_effectiveness(
     *,
     betas: Mapping[Any, ArrayLike] | None = None,
     window: int | None = None,
-    min_periods: int = 36,
+    min_obs: int = 36,
 ) -> HedgingEffectiveness:
     r"""Measure the variance of portfolios left after hedging with factors.
 
@@ -86,7 +86,7 @@ def hedging_effectiveness(
     window : int or None, default=None
         Dates that a regression takes, whether or not the portfolio has a return on them; None
         takes all so far.
-    min_periods : int, default=36
+    min_obs : int, default=36
         Returns that a regression needs, within ``window``; more than there are coefficients in
         any case.
 
@@ -130,8 +130,8 @@ def hedging_effectiveness(
     >>> bool((result.summary["gain"] > 0).all())
     True
     """
-    check_count(min_periods, "min_periods", 2)
-    check_window(window, min_periods)
+    check_count(min_obs, "min_obs", 2)
+    check_window(window, min_obs)
     frame = _portfolio_frame(portfolios)
     values = _on_dates(factors, frame, "`factors`")
     known = {} if betas is None else dict(betas)
@@ -140,7 +140,7 @@ def hedging_effectiveness(
         raise ValueError(
             f"`betas` must name portfolios; got {unknown[0]!r}, which is not one of them."
         )
-    hedged = _hedged(frame, values, window, min_periods)
+    hedged = _hedged(frame, values, window, min_obs)
     for name, own in known.items():
         table = _on_dates(own, frame, f"`betas` of {name!r}", gaps=True)
         if table.shape[1] != values.shape[1]:
@@ -151,7 +151,7 @@ def hedging_effectiveness(
         hedged[name] = frame[name] - (table * values).sum(axis=1)
     other = None
     if benchmark is not None:
-        other = _hedged(frame, _on_dates(benchmark, frame, "`benchmark`"), window, min_periods)
+        other = _hedged(frame, _on_dates(benchmark, frame, "`benchmark`"), window, min_obs)
     return HedgingEffectiveness(_summary(frame, hedged, other), hedged, other)
 
 
@@ -228,7 +228,7 @@ def _summary(frame: pd.DataFrame, hedged: pd.DataFrame, other: pd.DataFrame | No
     if (counts < 2).any():
         raise ValueError(
             "Each portfolio must be hedged on at least 2 dates; "
-            f"{counts.index[(counts < 2).to_numpy()][0]!r} is not. Lower `min_periods`."
+            f"{counts.index[(counts < 2).to_numpy()][0]!r} is not. Lower `min_obs`."
         )
     variance = frame.where(both).var()
     table = {"n_dates": counts, "variance": variance, "left": hedged.where(both).var() / variance}

@@ -25,13 +25,13 @@ def previous(dates: pd.Index, periods: int = 1) -> pd.Index:
     return pd.DatetimeIndex([*before, *timeline])[: len(timeline)].as_unit("us")
 
 
-def check_window(window: Any, min_periods: Any) -> None:
+def check_window(window: Any, min_obs: Any) -> None:
     """Raise unless a window and the dates needed within it are None or agree."""
-    for name, number in (("window", window), ("min_periods", min_periods)):
+    for name, number in (("window", window), ("min_obs", min_obs)):
         if number is not None:
             check_count(number, name, 2)
-    if window is not None and min_periods is not None and min_periods > window:
-        raise ValueError(f"`min_periods` must be at most `window`, {window}; got {min_periods}.")
+    if window is not None and min_obs is not None and min_obs > window:
+        raise ValueError(f"`min_obs` must be at most `window`, {window}; got {min_obs}.")
 
 
 def stamps(dates: pd.Index, what: str = "Dates") -> pd.DatetimeIndex:

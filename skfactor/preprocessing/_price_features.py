@@ -31,7 +31,7 @@ class PriceFeatures(TransformerMixin, BaseEstimator):
         mapping, such as ``{"yearly": 252}``, gives names of its own.
     log_returns : bool, default=False
         Use log returns, ``log(1 + r)``, in place of simple returns ``r``.
-    min_observations : int, default=2
+    min_obs : int, default=2
         The fewest returns of a horizon from which its features are computed; with fewer
         they are ``NaN``. A standard deviation takes two at least.
     max_gap : int, default=4
@@ -90,7 +90,7 @@ class PriceFeatures(TransformerMixin, BaseEstimator):
     _parameter_constraints = {
         "horizons": [list, tuple, Mapping, None],
         "log_returns": ["boolean"],
-        "min_observations": [Interval(Integral, 1, None, closed="left")],
+        "min_obs": [Interval(Integral, 1, None, closed="left")],
         "max_gap": [Interval(Integral, 0, None, closed="left")],
     }
 
@@ -98,12 +98,12 @@ class PriceFeatures(TransformerMixin, BaseEstimator):
         self,
         horizons: Iterable[str | int] | Mapping[str, int] | None = None,
         log_returns: bool = False,
-        min_observations: int = 2,
+        min_obs: int = 2,
         max_gap: int = 4,
     ) -> None:
         self.horizons = horizons
         self.log_returns = log_returns
-        self.min_observations = min_observations
+        self.min_obs = min_obs
         self.max_gap = max_gap
 
     @fit_method
@@ -145,7 +145,7 @@ class PriceFeatures(TransformerMixin, BaseEstimator):
         -------
         ndarray of shape (n_assets, 2 * n_horizons)
             Mean and standard deviation, horizon by horizon, ``NaN`` where there are fewer
-            than ``min_observations`` returns.
+            than ``min_obs`` returns.
         """
         check_is_fitted(self)
         check_days_are_columns(X)
@@ -157,7 +157,7 @@ class PriceFeatures(TransformerMixin, BaseEstimator):
             if self.log_returns:
                 returns = np.log1p(returns)
             mean, std = nan_mean_std(returns.T, ddof=1)
-            few = (~np.isnan(returns)).sum(axis=1) < self.min_observations
+            few = (~np.isnan(returns)).sum(axis=1) < self.min_obs
             mean[few] = std[few] = np.nan
             features[:, 2 * i], features[:, 2 * i + 1] = mean, std
         return features

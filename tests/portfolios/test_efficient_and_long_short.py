@@ -26,8 +26,8 @@ def factors():
 class TestEfficient:
     @pytest.mark.parametrize("window", [None, 30])
     def test_weights_are_those_of_a_loop(self, factors, window):
-        found = tangency_portfolio(factors, window=window, min_periods=20)
-        lowest = minimum_variance_portfolio(factors, window=window, min_periods=20)
+        found = tangency_portfolio(factors, window=window, min_obs=20)
+        lowest = minimum_variance_portfolio(factors, window=window, min_obs=20)
         for t in range(60):
             past = factors.iloc[max(t - window, 0) if window else 0 : t]
             if t < 20:
@@ -66,17 +66,17 @@ class TestEfficient:
         twice = factors[["a"]].assign(again=factors["a"])
         weights = tangency_portfolio(twice).weights.dropna()
         np.testing.assert_allclose(weights["a"], weights["again"])
-        strong = tangency_portfolio(factors, ridge=1e6, min_periods=20).weights.iloc[-1]
+        strong = tangency_portfolio(factors, ridge=1e6, min_obs=20).weights.iloc[-1]
         mean = factors.iloc[:-1].mean()
         np.testing.assert_allclose(strong / strong.iloc[0], mean / mean.iloc[0], rtol=1e-4)
 
     def test_a_missing_factor_is_left_out_of_moments(self, factors):
         gappy = factors.copy()
         gappy.iloc[10, 1] = np.nan
-        found = tangency_portfolio(gappy, min_periods=20)
-        without = tangency_portfolio(factors.drop(factors.index[10]), min_periods=20)
+        found = tangency_portfolio(gappy, min_obs=20)
+        without = tangency_portfolio(factors.drop(factors.index[10]), min_obs=20)
         np.testing.assert_allclose(found.weights.iloc[30:], without.weights.iloc[29:])
-        assert np.isnan(tangency_portfolio(gappy, min_periods=5).returns.iloc[10])
+        assert np.isnan(tangency_portfolio(gappy, min_obs=5).returns.iloc[10])
 
     def test_dates_are_sorted_and_defaults_wait(self, factors):
         shuffled = factors.sample(frac=1.0, random_state=0)
@@ -125,8 +125,8 @@ class TestEfficient:
         ("kwargs", "message"),
         [
             ({"window": 1}, "`window` must be an int of at least 2; got 1"),
-            ({"window": 5, "min_periods": 9}, "`min_periods` must be at most `window`, 5; got 9"),
-            ({"min_periods": 90}, "must have at least 90 complete dates .* got 60"),
+            ({"window": 5, "min_obs": 9}, "`min_obs` must be at most `window`, 5; got 9"),
+            ({"min_obs": 90}, "must have at least 90 complete dates .* got 60"),
             ({"target_volatility": 0}, "`target_volatility` must be None or positive; got 0"),
             ({"ridge": -1}, "`ridge` must be at least 0; got -1"),
         ],

@@ -20,7 +20,7 @@ def world():
 
 def test_hedged_returns_are_those_of_regressions_on_earlier_dates(world):
     portfolios, factors, _ = world
-    result = hedging_effectiveness(portfolios, factors, min_periods=24)
+    result = hedging_effectiveness(portfolios, factors, min_obs=24)
     for t in (24, 100, 179):
         X = np.column_stack([np.ones(t), factors.iloc[:t]])
         betas = np.linalg.lstsq(X, portfolios["a"].iloc[:t], rcond=None)[0]
@@ -145,7 +145,7 @@ def test_bad_input_is_refused(world):
     with pytest.raises(ValueError, match="must be finite on every date"):
         hedging_effectiveness(portfolios.to_numpy(), factors.to_numpy() * np.nan)
     with pytest.raises(ValueError, match="must be hedged on at least 2 dates; 'a' is not"):
-        hedging_effectiveness(portfolios, factors, min_periods=179)
+        hedging_effectiveness(portfolios, factors, min_obs=179)
     with pytest.raises(ValueError, match="`betas` must name portfolios; got 'z'"):
         hedging_effectiveness(portfolios, factors, betas={"z": factors})
     with pytest.raises(ValueError, match="`betas` of 'a' must have a column for each of the 3"):

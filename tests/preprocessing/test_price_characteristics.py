@@ -200,8 +200,8 @@ def test_bad_volumes_and_parameters_are_refused(market):
     prices, volumes, _ = market
     with pytest.raises(ValueError, match="`volumes` must not be negative"):
         price_characteristics(prices, -volumes)
-    with pytest.raises(ValueError, match="`min_observations` must be an int of at least 2"):
-        price_characteristics(prices, min_observations=1)
+    with pytest.raises(ValueError, match="`min_obs` must be an int of at least 2"):
+        price_characteristics(prices, min_obs=1)
     with pytest.raises(ValueError, match="`kind` must be one of"):
         monthly_returns(prices, kind="logs")
     with pytest.raises(ValueError, match="Daily returns must be at least -1"):
