@@ -479,7 +479,7 @@ rows, bootstraps = {}, {}
 for name in ("FF3", "FF5", "FF3 + ours"):
     robust = FamaFrenchRegressor(models[name], cov_type="HAC", use_t=True).fit(factors, stocks)
     plain = FamaFrenchRegressor(models[name]).fit(factors, stocks)
-    bootstraps[name] = alpha_bootstrap(plain, n_draws=2000, random_state=0)
+    bootstraps[name] = alpha_bootstrap(plain, n_resamples=2000, random_state=0)
     table = bootstraps[name].table
     rows[name] = {
         "stocks": stocks.shape[1],

@@ -177,7 +177,7 @@ ReconstructionDisplay.from_estimator(
 
 codes = pd.DataFrame(nets[4].transform(paths.to_numpy()), index=paths.index)
 choice = choose_n_clusters(
-    KMeans(n_init=5, random_state=0), codes, range(2, 9), n_subsamples=5, random_state=0
+    KMeans(n_init=5, random_state=0), codes, range(2, 9), n_resamples=5, random_state=0
 )
 print(choice)
 ElbowDisplay.from_choice(choice)
@@ -375,7 +375,7 @@ for (window, size), (net, X) in spaces.items():
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Graph is not fully connected")
             found = pd.Series(make(values).fit_predict(values), index=X.index)
-            stable = cluster_stability(make(values), values, n_draws=5, random_state=0).mean
+            stable = cluster_stability(make(values), values, n_resamples=5, random_state=0).mean
         kept = found[found >= 0]
         several = kept.nunique() > 1
         ari, nmi = sector_agreement(kept, sectors) if several else (np.nan, np.nan)

@@ -90,7 +90,7 @@ choice = choose_n_clusters(
         "silhouette_in_map": make_clustering_scorer("silhouette", space="embedding"),
     },
     n_draws=19,
-    n_subsamples=5,
+    n_resamples=5,
     random_state=0,
 )
 print(choice)

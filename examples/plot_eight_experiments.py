@@ -199,14 +199,14 @@ SCORERS = {
 }
 
 
-def judge(pipeline, X, n_clusters, n_draws, n_subsamples=2):
+def judge(pipeline, X, n_clusters, n_draws, n_resamples=2):
     return choose_n_clusters(
         pipeline,
         X,
         n_clusters,
         scoring=SCORERS,
         n_draws=n_draws,
-        n_subsamples=n_subsamples,
+        n_resamples=n_resamples,
         alpha=max(0.05, 1 / (n_draws + 1)),
         random_state=0,
     )
@@ -609,7 +609,7 @@ keep(figure, "return_risk")
 # something else, and may say "none".
 
 best_run, best_clusterer, _ = chosen_runs["best"]
-choice = judge(*run_of(best_run, best_clusterer), range(2, 9), N_DRAWS, n_subsamples=6)
+choice = judge(*run_of(best_run, best_clusterer), range(2, 9), N_DRAWS, n_resamples=6)
 print(f"{best_run}, {best_clusterer}\n{choice}")
 map_scores = choice.null.query("score == 'map, silhouette'").set_index("n_clusters")["observed"]
 print(f"The map's silhouette alone would choose {map_scores.idxmax()}.")

@@ -61,7 +61,7 @@ class ClusterChoice:
     >>> from skfactor.cluster import choose_n_clusters
     >>> cloud = np.random.default_rng(0).normal(size=(60, 2))
     >>> kmeans = KMeans(n_init=1, random_state=0)
-    >>> choose_n_clusters(kmeans, cloud, [2, 3], n_subsamples=3, random_state=0)
+    >>> choose_n_clusters(kmeans, cloud, [2, 3], n_resamples=3, random_state=0)
     No clusters: for none of the 2 numbers tried (2 to 3) does the silhouette score
     exceed what data without clusters give ...
     """
@@ -99,7 +99,7 @@ class ClusterChoice:
     {
         "estimator": [HasMethods("fit")],
         "n_draws": [Interval(Integral, 2, None, closed="left")],
-        "n_subsamples": [Interval(Integral, 2, None, closed="left")],
+        "n_resamples": [Interval(Integral, 2, None, closed="left")],
         "subsample": [Interval(Real, 0, 1, closed="neither")],
         "alpha": [Interval(Real, 0, 1, closed="neither")],
         "margins": [StrOptions(set(MARGINS))],
@@ -115,7 +115,7 @@ def choose_n_clusters(
     *,
     scoring: Any = None,
     n_draws: int = 19,
-    n_subsamples: int = 10,
+    n_resamples: int = 10,
     subsample: float = 0.8,
     alpha: float = 0.05,
     margins: Margins = "unimodal",
@@ -140,7 +140,7 @@ def choose_n_clusters(
         the input space.
     n_draws : int, default=19
         Number of null data sets.
-    n_subsamples : int, default=10
+    n_resamples : int, default=10
         Number of subsamples for the stability.
     subsample : float, default=0.8
         Share of the rows in each subsample.
@@ -199,7 +199,7 @@ def choose_n_clusters(
     >>> from skfactor.cluster import choose_n_clusters
     >>> X, _ = make_blobs(n_samples=60, centers=3, random_state=3)
     >>> kmeans = KMeans(n_init=1, random_state=0)
-    >>> choice = choose_n_clusters(kmeans, X, range(2, 5), n_subsamples=4, random_state=0)
+    >>> choice = choose_n_clusters(kmeans, X, range(2, 5), n_resamples=4, random_state=0)
     >>> choice.n_clusters
     3
     """
@@ -216,7 +216,7 @@ def choose_n_clusters(
     settings: list[Setting] = [{parameter: k} for k in tried]
     size = subsample_size(check_rows(X, 4), subsample)
     model = fit_null(X, margins)
-    seeds = draw_seeds(random_state, n_draws + n_subsamples)
+    seeds = draw_seeds(random_state, n_draws + n_resamples)
 
     runs = run_settings(estimator, X, settings, scorers)
     drawn = score_draws(estimator, X, settings, scorers, model, seeds[:n_draws], n_jobs)

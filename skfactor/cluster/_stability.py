@@ -30,7 +30,7 @@ class ClusterStability:
     jaccard : Series
         For each cluster of the full sample, by label: the mean over subsamples of its Jaccard
         similarity to the most similar cluster found there.
-    n_draws : int
+    n_resamples : int
         Number of subsamples.
     subsample : float
         Share of the rows in each.
@@ -51,7 +51,7 @@ class ClusterStability:
 
     values: FloatArray = field(repr=False)
     jaccard: pd.Series = field(repr=False)
-    n_draws: int
+    n_resamples: int
     subsample: float
 
     @property
@@ -64,7 +64,7 @@ class ClusterStability:
         clusters = ", ".join(f"{label}: {value:.2f}" for label, value in self.jaccard.items())
         return (
             f"Stability {self.mean:.3f}: mean adjusted Rand index of {len(self.values)} pairs of "
-            f"{self.n_draws} subsamples\nof {self.subsample:.0%} of the rows (1 = the same "
+            f"{self.n_resamples} subsamples\nof {self.subsample:.0%} of the rows (1 = the same "
             f"clusters every time, 0 = as chance would have it; 80 % of\nthe pairs between "
             f"{low:.3f} and {high:.3f}). Mean Jaccard similarity by cluster: {clusters or 'none'}."
         )
@@ -73,7 +73,7 @@ class ClusterStability:
 @validate_params(
     {
         "estimator": [HasMethods("fit")],
-        "n_draws": [Interval(Integral, 2, None, closed="left")],
+        "n_resamples": [Interval(Integral, 2, None, closed="left")],
         "subsample": [Interval(Real, 0, 1, closed="neither")],
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
@@ -84,7 +84,7 @@ def cluster_stability(
     estimator: Any,
     X: ArrayLike,
     *,
-    n_draws: int = 20,
+    n_resamples: int = 20,
     subsample: float = 0.8,
     random_state: RandomState = None,
     n_jobs: int | None = None,
@@ -98,8 +98,8 @@ def cluster_stability(
         each subsample, so that the map's instability counts as well as the clusterer's.
     X : array-like of shape (n_samples, n_features)
         The rows.
-    n_draws : int, default=20
-        Number of subsamples. All ``n_draws * (n_draws - 1) / 2`` pairs are compared.
+    n_resamples : int, default=20
+        Number of subsamples. All ``n_resamples * (n_resamples - 1) / 2`` pairs are compared.
     subsample : float, default=0.8
         Share of the rows in each subsample, drawn without replacement.
     random_state : int, RandomState instance or None, default=None
@@ -157,12 +157,14 @@ def cluster_stability(
     n_rows = check_rows(X, 4)
     size = subsample_size(n_rows, subsample)
     whole = run_quietly(estimator, X, [{}], {})[0].labels
-    draws = cluster_subsamples(estimator, X, [{}], size, draw_seeds(random_state, n_draws), n_jobs)
+    draws = cluster_subsamples(
+        estimator, X, [{}], size, draw_seeds(random_state, n_resamples), n_jobs
+    )
     single = [(rows, labels[0]) for rows, labels in draws]
     return ClusterStability(
         values=pairwise_agreement(single),
         jaccard=jaccard_by_cluster(whole, single),
-        n_draws=n_draws,
+        n_resamples=n_resamples,
         subsample=subsample,
     )
 

@@ -33,7 +33,7 @@ class AlphaBootstrap:
         draws lie; ``below``, the share of draws whose percentile is lower than the actual one.
     t_values : Series of shape (n_assets,)
         The actual t statistics; ``NaN`` for an asset with too few returns.
-    draws : DataFrame of shape (n_draws, n_percentiles)
+    draws : DataFrame of shape (n_resamples, n_percentiles)
         The percentiles of each draw.
     null : str
         The null hypothesis in words.
@@ -55,7 +55,7 @@ class AlphaBootstrap:
     >>> rng = np.random.default_rng(0)
     >>> factors = rng.normal(0.005, 0.04, (120, 1))
     >>> returns = factors + rng.normal(0, 0.03, (120, 50))
-    >>> found = alpha_bootstrap(factors, returns, n_draws=200, random_state=0)
+    >>> found = alpha_bootstrap(factors, returns, n_resamples=200, random_state=0)
     >>> found.table.columns.to_list()
     ['actual', 'simulated', 'low', 'high', 'below']
     """
@@ -82,7 +82,7 @@ class AlphaBootstrap:
 
 @validate_params(
     {
-        "n_draws": [Interval(Integral, 1, None, closed="left")],
+        "n_resamples": [Interval(Integral, 1, None, closed="left")],
         "percentiles": [None, "array-like"],
         "alpha_std": [Interval(Real, 0, None, closed="left")],
         "min_obs": [None, Interval(Integral, 1, None, closed="left")],
@@ -95,7 +95,7 @@ def alpha_bootstrap(
     factors: ArrayLike,
     returns: ArrayLike | None = None,
     *,
-    n_draws: int = 10_000,
+    n_resamples: int = 10_000,
     percentiles: Sequence[float] | None = None,
     alpha_std: float = 0.0,
     min_obs: int | None = None,
@@ -117,7 +117,7 @@ def alpha_bootstrap(
     returns : array-like of shape (n_dates, n_assets), default=None
         Excess returns, ``NaN`` where there is none; aligned with the factors by date where both
         carry dates. None beside a fitted model.
-    n_draws : int, default=10000
+    n_resamples : int, default=10000
         The number of samples.
     percentiles : sequence of float, default=None
         Which percentiles of the cross-section, between 0 and 100. ``None`` takes those of [1]_:
@@ -188,7 +188,7 @@ def alpha_bootstrap(
     >>> returns = factors @ rng.normal(1, 0.3, (3, 200)) + rng.normal(0, 0.03, (120, 200))
     >>> returns[:, :20] += 0.01
     >>> found = alpha_bootstrap(
-    ...     factors, returns, n_draws=200, percentiles=(10, 50, 95), random_state=0
+    ...     factors, returns, n_resamples=200, percentiles=(10, 50, 95), random_state=0
     ... )
     >>> found.null
     'The true alphas of all 200 assets are zero: what differs between them is luck.'
@@ -233,7 +233,7 @@ def alpha_bootstrap(
     resampler = AlphaResampler(residuals, used, least)
     del excess, residuals
     draws = _percentiles_of_draws(
-        resampler, spread, n_draws, levels / 100.0, draw_seed(random_state), verbose
+        resampler, spread, n_resamples, levels / 100.0, draw_seed(random_state), verbose
     )
     actual = _percentiles(t_values[kept][None], levels / 100.0)[0]
     index = pd.Index(levels, name="percentile")
@@ -284,21 +284,21 @@ def _relative_risk(residuals: FloatArray, n_params: int) -> FloatArray:
 def _percentiles_of_draws(
     resampler: AlphaResampler,
     spread: FloatArray,
-    n_draws: int,
+    n_resamples: int,
     levels: FloatArray,
     seed: int,
     verbose: int,
 ) -> FloatArray:
-    """Return the percentiles of each draw; (n_draws, n_percentiles)."""
+    """Return the percentiles of each draw; (n_resamples, n_percentiles)."""
     # Two streams: the dates of a draw do not depend on whether alphas are drawn too.
     of_dates, of_alphas = (
         np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(2)
     )
     n_dates = resampler.n_dates
-    draws = np.empty((n_draws, len(levels)))
-    progress = Progress(n_draws, "draws", verbose)
-    for start in range(0, n_draws, DRAWS):
-        stop = min(start + DRAWS, n_draws)
+    draws = np.empty((n_resamples, len(levels)))
+    progress = Progress(n_resamples, "draws", verbose)
+    for start in range(0, n_resamples, DRAWS):
+        stop = min(start + DRAWS, n_resamples)
         dates = of_dates.integers(0, n_dates, (stop - start, n_dates))
         line = np.arange(stop - start)[:, None] * n_dates
         counts = np.bincount((dates + line).ravel(), minlength=(stop - start) * n_dates)

@@ -21,7 +21,7 @@ _SAME = 1e-6
 _TOLERANCE = 1e-4
 _PARAMETERS = {
     "model": [InstrumentedPCA],
-    "n_draws": [Interval(Integral, 1, None, closed="left")],
+    "n_resamples": [Interval(Integral, 1, None, closed="left")],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
 }
@@ -33,7 +33,7 @@ def ipca_alpha_test(
     X: ArrayLike,
     y: ArrayLike,
     *,
-    n_draws: int = 1000,
+    n_resamples: int = 1000,
     dates: Any = None,
     assets: Any = None,
     random_state: RandomState = None,
@@ -51,7 +51,7 @@ def ipca_alpha_test(
         The characteristics that it was fitted on.
     y : array-like of shape (n_rows,)
         The excess returns that it was fitted on.
-    n_draws : int, default=1000
+    n_resamples : int, default=1000
         The number of samples drawn, each of which the model is fitted to.
     dates : array-like of shape (n_rows,), default=None
         The date of each row, as in ``fit``.
@@ -114,7 +114,7 @@ def ipca_alpha_test(
     >>> f = np.repeat(rng.normal(0.01, 0.05, 60), 50)
     >>> y = X[:, 0] * f + 0.02 * X[:, 1] + rng.normal(0, 0.05, 3000)
     >>> model = InstrumentedPCA(n_factors=1, intercept=True).fit(X, y, dates=dates)
-    >>> test = ipca_alpha_test(model, X, y, dates=dates, n_draws=99, random_state=0)
+    >>> test = ipca_alpha_test(model, X, y, dates=dates, n_resamples=99, random_state=0)
     >>> test.p_value
     0.01
     """
@@ -131,7 +131,7 @@ def ipca_alpha_test(
     def statistic(found: Loadings) -> float:
         return float(found.observed[:, -1] @ found.observed[:, -1])
 
-    draws, failed = _bootstrap(model, sample, null, statistic, n_draws, random_state, verbose)
+    draws, failed = _bootstrap(model, sample, null, statistic, n_resamples, random_state, verbose)
     found = float(model.alpha_ @ model.alpha_)
     return _result(
         "IPCA alphas (Kelly, Pruitt and Su)",
@@ -152,7 +152,7 @@ def ipca_characteristic_test(
     y: ArrayLike,
     characteristic: str | int,
     *,
-    n_draws: int = 1000,
+    n_resamples: int = 1000,
     dates: Any = None,
     assets: Any = None,
     random_state: RandomState = None,
@@ -172,7 +172,7 @@ def ipca_characteristic_test(
         The excess returns that it was fitted on.
     characteristic : str or int
         The column of ``X``, by name or position.
-    n_draws : int, default=1000
+    n_resamples : int, default=1000
         The number of samples drawn, each of which the model is fitted to.
     dates : array-like of shape (n_rows,), default=None
         The date of each row, as in ``fit``.
@@ -226,7 +226,7 @@ def ipca_characteristic_test(
     >>> model = InstrumentedPCA(n_factors=1).fit(X, y, dates=dates)
     >>> tests = {
     ...     name: ipca_characteristic_test(
-    ...         model, X, y, name, dates=dates, n_draws=49, random_state=0
+    ...         model, X, y, name, dates=dates, n_resamples=49, random_state=0
     ...     )
     ...     for name in X
     ... }
@@ -250,7 +250,7 @@ def ipca_characteristic_test(
         loadings = np.concatenate([found.latent[row], found.observed[row]])[:n_betas]
         return float(loadings @ loadings)
 
-    draws, failed = _bootstrap(model, sample, null, statistic, n_draws, random_state, verbose)
+    draws, failed = _bootstrap(model, sample, null, statistic, n_resamples, random_state, verbose)
     return _result(
         "IPCA characteristic (Kelly, Pruitt and Su)",
         f"The characteristic {label} moves no beta: its row of Gamma is zero.",
@@ -302,7 +302,7 @@ def _bootstrap(
     sample: _Sample,
     null: FloatArray,
     statistic: Any,
-    n_draws: int,
+    n_resamples: int,
     random_state: RandomState,
     verbose: int,
 ) -> tuple[FloatArray, int]:
@@ -321,9 +321,9 @@ def _bootstrap(
     roots, expected = roots[seen], portfolios(null)
     tol = max(model.tol, _TOLERANCE)
     rng = np.random.default_rng(draw_seed(random_state))
-    progress = Progress(n_draws, "draws", verbose)
-    values, failed = np.empty(n_draws), 0
-    for draw in range(n_draws):
+    progress = Progress(n_resamples, "draws", verbose)
+    values, failed = np.empty(n_resamples), 0
+    for draw in range(n_resamples):
         size = rng.standard_t(_FREEDOM, len(seen)) / np.sqrt(_FREEDOM / (_FREEDOM - 2))
         shocks = size[:, None, None] * residuals[rng.integers(len(seen), size=len(seen))]
         cross = expected.copy()
@@ -350,16 +350,16 @@ def _square_roots(gram: FloatArray) -> tuple[FloatArray, FloatArray]:
 def _result(
     name: str, null: str, statistic: float, draws: FloatArray, failed: int
 ) -> HypothesisTest:
-    n_draws = len(draws)
-    p_value = (1 + int((draws >= statistic).sum())) / (1 + n_draws)
+    n_resamples = len(draws)
+    p_value = (1 + int((draws >= statistic).sum())) / (1 + n_resamples)
     notes: tuple[str, ...] = (
         f"W = {statistic:.3g}; 95 % of the draws under the null are below "
         f"{np.quantile(draws, 0.95):.3g}.",
     )
     if failed:
-        notes += (f"{failed} of {n_draws} draws stopped at `max_iter`.",)
+        notes += (f"{failed} of {n_resamples} draws stopped at `max_iter`.",)
     return HypothesisTest(
-        name, null, statistic, p_value, "bootstrap", (float(n_draws),), False, notes
+        name, null, statistic, p_value, "bootstrap", (float(n_resamples),), False, notes
     )
 
 

@@ -11,7 +11,7 @@ from skfactor.cluster import choose_n_clusters
 from skfactor.cluster._copula import fit_null
 from skfactor.cluster._runs import draw_seeds
 
-NUMBERS, N_DRAWS, N_SUBSAMPLES = (2, 3), 4, 2
+NUMBERS, N_DRAWS, N_RESAMPLES = (2, 3), 4, 2
 MEASURES = {
     "silhouette": silhouette_score,
     "davies_bouldin": lambda X, labels: -davies_bouldin_score(X, labels),
@@ -31,14 +31,14 @@ def kmeans():
 @pytest.fixture(scope="module")
 def choice(X, kmeans):
     return choose_n_clusters(
-        kmeans, X, NUMBERS, n_draws=N_DRAWS, n_subsamples=N_SUBSAMPLES, alpha=0.2, random_state=0
+        kmeans, X, NUMBERS, n_draws=N_DRAWS, n_resamples=N_RESAMPLES, alpha=0.2, random_state=0
     )
 
 
 def by_hand(X, kmeans, measure):
     """Scores of the data and of each draw, of shape (1 + n_draws, n_numbers), and their table."""
     model = fit_null(X, "unimodal")
-    seeds = draw_seeds(0, N_DRAWS + N_SUBSAMPLES)[:N_DRAWS]
+    seeds = draw_seeds(0, N_DRAWS + N_RESAMPLES)[:N_DRAWS]
     scores = np.array(
         [
             [measure(data, kmeans.set_params(n_clusters=k).fit_predict(data)) for k in NUMBERS]

@@ -19,7 +19,7 @@ from skfactor.model_selection import FullSample
 X, _ = make_blobs(n_samples=80, n_features=4, centers=4, center_box=(-8, 8), random_state=5)
 CLOUD = np.random.default_rng(1).normal(size=(80, 3))
 KMEANS = KMeans(n_init=1, random_state=0)
-QUICK = {"n_subsamples": 3, "random_state": 0}
+QUICK = {"n_resamples": 3, "random_state": 0}
 
 
 class CountingScaler(TransformerMixin, BaseEstimator):
@@ -166,7 +166,7 @@ def test_the_number_is_set_on_the_last_step_whatever_its_name(estimator):
 def test_the_steps_before_the_clusterer_are_fitted_once_a_data_set():
     CountingScaler.fits.clear()
     pipeline = make_pipeline(CountingScaler(), KMEANS)
-    choose_n_clusters(pipeline, X, range(2, 7), n_draws=19, n_subsamples=3, random_state=0)
+    choose_n_clusters(pipeline, X, range(2, 7), n_draws=19, n_resamples=3, random_state=0)
     assert CountingScaler.fits == [80] * 20 + [64] * 3
 
 
@@ -191,7 +191,7 @@ def test_the_seed_rules_and_frames_give_what_arrays_give():
     assert np.array_equal(before, np.random.get_state()[1])
     frame = pd.DataFrame(X, columns=list("abcd"))
     pd.testing.assert_frame_equal(first, choose_n_clusters(KMEANS, frame, [4, 2], **QUICK).table)
-    other = choose_n_clusters(KMEANS, X, [2, 4], n_subsamples=3, random_state=1).table
+    other = choose_n_clusters(KMEANS, X, [2, 4], n_resamples=3, random_state=1).table
     assert not first["null_mean"].equals(other["null_mean"])
 
 

@@ -483,7 +483,7 @@ class TestElbow:
     @pytest.mark.parametrize("numbers", [(2, 3), (2, 3, 4, 5, 6), (4, 8)])
     def test_the_knee_drawn_is_the_elbow_of_the_choice(self, features, numbers):
         kmeans = KMeans(n_init=3, random_state=0)
-        choice = choose_n_clusters(kmeans, features, numbers, n_subsamples=2, random_state=0)
+        choice = choose_n_clusters(kmeans, features, numbers, n_resamples=2, random_state=0)
         display = ElbowDisplay.from_choice(choice)
         assert display.knee_ == choice.elbow
         line = display.lines_["inertia"]
