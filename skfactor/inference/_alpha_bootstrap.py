@@ -99,7 +99,7 @@ def alpha_bootstrap(
     percentiles: Sequence[float] | None = None,
     alpha_std: float = 0.0,
     min_obs: int | None = None,
-    random_state: RandomState = None,
+    random_state: RandomState = 0,
     verbose: int = 0,
 ) -> AlphaBootstrap:
     r"""Compare the t statistics of many alphas with those of luck alone.
@@ -129,8 +129,9 @@ def alpha_bootstrap(
     min_obs : int or None, default=None
         The fewest returns that an asset must have, in the data and in each sample. ``None``
         means 8, or three more than there are coefficients if that is more.
-    random_state : int, RandomState instance or None, default=None
-        The seed. Two runs with the same integer are equal.
+    random_state : int, RandomState instance or None, default=0
+        The seed. Not None, so that the same returns have the same table each time they are
+        reported; another seed shows what it owes to the draws.
     verbose : int, default=0
         Above 0, a progress bar is drawn on the error stream.
 

@@ -36,7 +36,7 @@ def ipca_alpha_test(
     n_resamples: int = 1000,
     dates: Any = None,
     assets: Any = None,
-    random_state: RandomState = None,
+    random_state: RandomState = 0,
     verbose: int = 0,
 ) -> HypothesisTest:
     r"""Test that characteristics earn no alphas beyond the factors.
@@ -57,8 +57,9 @@ def ipca_alpha_test(
         The date of each row, as in ``fit``.
     assets : array-like of shape (n_rows,), default=None
         The asset of each row, as in ``fit``.
-    random_state : int, RandomState instance or None, default=None
-        Seeds the samples.
+    random_state : int, RandomState instance or None, default=0
+        Seed of the samples. Not None, so that the same model and panel have the same p-value
+        each time they are reported; another seed shows what it owes to the samples.
     verbose : int, default=0
         1 shows how many samples are done.
 
@@ -155,7 +156,7 @@ def ipca_characteristic_test(
     n_resamples: int = 1000,
     dates: Any = None,
     assets: Any = None,
-    random_state: RandomState = None,
+    random_state: RandomState = 0,
     verbose: int = 0,
 ) -> HypothesisTest:
     r"""Test that a characteristic moves no beta.
@@ -178,8 +179,9 @@ def ipca_characteristic_test(
         The date of each row, as in ``fit``.
     assets : array-like of shape (n_rows,), default=None
         The asset of each row, as in ``fit``.
-    random_state : int, RandomState instance or None, default=None
-        Seeds the samples.
+    random_state : int, RandomState instance or None, default=0
+        Seed of the samples. Not None, so that the same model and panel have the same p-value
+        each time they are reported; another seed shows what it owes to the samples.
     verbose : int, default=0
         1 shows how many samples are done.
 

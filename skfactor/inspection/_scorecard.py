@@ -177,7 +177,8 @@ def scorecard(
     dates, assets : array-like of shape (n_rows,), default=None
         Of each row, where neither ``X`` nor ``y`` has a (date, asset) index.
     random_state : int, RandomState instance or None, default=0
-        Seed of the bootstraps.
+        Seed of the bootstraps. Not None, so that the same model and rows give the same card,
+        and cards beside each other differ by their models alone.
 
     Returns
     -------

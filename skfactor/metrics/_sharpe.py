@@ -102,7 +102,8 @@ def sharpe_ratio(
     n_resamples : int, default=2000
         Resamples of ``"bootstrap"``.
     random_state : int, RandomState instance or None, default=0
-        Seed of ``"bootstrap"``.
+        Seed of ``"bootstrap"``. Not None, so that the same returns have the same interval each
+        time they are reported.
 
     Returns
     -------

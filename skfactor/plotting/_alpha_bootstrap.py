@@ -72,7 +72,7 @@ class AlphaBootstrapDisplay:
         estimator: Any,
         *,
         n_resamples: int = 1000,
-        random_state: Any = None,
+        random_state: Any = 0,
         ax: Axes | None = None,
     ) -> AlphaBootstrapDisplay:
         """Run the bootstrap of a fitted model and draw it.
@@ -83,8 +83,8 @@ class AlphaBootstrapDisplay:
             Fitted, with its data.
         n_resamples : int, default=1000
             The number of samples.
-        random_state : int, RandomState instance or None, default=None
-            The seed.
+        random_state : int, RandomState instance or None, default=0
+            The seed, as :func:`~skfactor.inference.alpha_bootstrap` takes it.
         ax : matplotlib Axes, default=None
             Axes to draw on; new ones by default.
 

@@ -134,6 +134,7 @@ def test_equal_seeds_give_equal_draws_and_leave_the_global_state_alone():
     )
     pd.testing.assert_frame_equal(first, again)
     assert not first.equals(other)
+    pd.testing.assert_frame_equal(alpha_bootstrap(factors, returns, n_resamples=40).draws, first)
     np.testing.assert_array_equal(np.random.get_state()[1], before)
     longer = alpha_bootstrap(factors, returns, n_resamples=64, random_state=0).draws
     pd.testing.assert_frame_equal(longer.iloc[:32], first.iloc[:32])

@@ -144,6 +144,15 @@ def test_seeds_decide_and_the_global_state_is_left_alone():
     np.testing.assert_array_equal(np.random.get_state()[1], state)
 
 
+def test_without_a_seed_a_report_says_the_same_again():
+    X, y = draw_panel()
+    model = InstrumentedPCA(1, intercept=True).fit(X, y)
+    one, two = (ipca_alpha_test(model, X, y, n_resamples=9) for _ in range(2))
+    assert one == two
+    one, two = (ipca_characteristic_test(model, X, y, "a", n_resamples=9) for _ in range(2))
+    assert one == two
+
+
 def test_fitted_premia_updated_later_do_not_matter():
     X, y = draw_panel()
     early = X.index.get_level_values("date") < X.index[0][0] + 20

@@ -39,7 +39,7 @@ def test_lines_are_the_columns_of_the_table(model):
 
 def test_a_fitted_model_is_bootstrapped_and_drawn_on_given_axes(model):
     figure, ax = plt.subplots()
-    display = AlphaBootstrapDisplay.from_estimator(model, n_resamples=40, random_state=0, ax=ax)
+    display = AlphaBootstrapDisplay.from_estimator(model, n_resamples=40, ax=ax)
     assert display.ax_ is ax
     assert display.figure_ is figure
     expected = alpha_bootstrap(model, n_resamples=40, random_state=0).table
