@@ -343,8 +343,8 @@ def alphas(models, Y, maxlags=None):
     return pd.DataFrame(
         {
             "alpha": 1200 * table["coef"],
-            "low": 1200 * table["lower"],
-            "high": 1200 * table["upper"],
+            "low": 1200 * table["low"],
+            "high": 1200 * table["high"],
             "t": table["t_value"],
             "p": table["p_value"],
             "R2": table["rsquared"],

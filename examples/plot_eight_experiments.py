@@ -413,8 +413,8 @@ def plot_scores(scores, n_clusters=6):
         places = table["run"].cat.codes
         panel.barh(
             places,
-            4 * table["null_sd"],
-            left=table["null_mean"] - 2 * table["null_sd"],
+            4 * table["null_std"],
+            left=table["null_mean"] - 2 * table["null_std"],
             color="#BBBBBB",
             height=0.6,
             label="data without clusters (mean ± 2 standard deviations)",

@@ -506,7 +506,9 @@ print(scorecard(chosen, market.Z, market.y, cost=COST))
 
 last = chosen.schedule_.index[-1]
 model = chosen.estimators_[-1]
-history = FactorReturnsDisplay.from_returns(chosen.factor_returns_.loc[last], volatility=0.01)
+history = FactorReturnsDisplay.from_returns(
+    chosen.factor_returns_.loc[last], target_volatility=0.01
+)
 history.ax_.axvline(chosen.schedule_["train_end"].iloc[-1], color="0.5", linewidth=0.8)
 keep(history.figure_, "factor_returns")
 

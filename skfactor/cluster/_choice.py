@@ -38,7 +38,7 @@ class ClusterChoice:
         The number at the elbow of the inertia, for comparison; None if there is no such curve.
     table : DataFrame
         One row for each number tried, with the columns ``n_clusters``, ``inertia``, each score,
-        then for the deciding score ``null_mean``, ``null_sd``, ``lift``, ``p_value``, and
+        then for the deciding score ``null_mean``, ``null_std``, ``lift``, ``p_value``, and
         ``stability``.
     score : str
         Name of the score that decided.
@@ -48,7 +48,7 @@ class ClusterChoice:
         The kind of null data, as :func:`draw_null` defines it.
     null : DataFrame
         Every score beside its null: one row for each score and number tried, with the columns
-        ``score``, ``n_clusters``, ``observed``, ``null_mean``, ``null_sd``, ``lift`` and
+        ``score``, ``n_clusters``, ``observed``, ``null_mean``, ``null_std``, ``lift`` and
         ``p_value``, which takes all numbers tried into account.
     total_inertia : float or None, default=None
         The inertia of one cluster that holds all rows, with which the curve of the inertia, and
@@ -226,7 +226,7 @@ def choose_n_clusters(
     null = beside_null(tried, names, observed, drawn)
     table = pd.DataFrame({"n_clusters": tried, "inertia": [run.spread for run in runs]})
     table[names] = observed
-    decisive = ["null_mean", "null_sd", "lift", "p_value"]
+    decisive = ["null_mean", "null_std", "lift", "p_value"]
     table[decisive] = null.loc[: len(tried) - 1, decisive]
     table["stability"] = [
         pairwise_agreement([(rows, labels[i]) for rows, labels in samples]).mean()
@@ -277,7 +277,7 @@ def beside_null(
         draws = pd.DataFrame(drawn[:, :, j])
         part = pd.DataFrame({"score": name, "n_clusters": tried, "observed": observed[:, j]})
         part["null_mean"] = draws.mean()
-        part["null_sd"] = draws.std(ddof=1)
+        part["null_std"] = draws.std(ddof=1)
         part["lift"] = part["observed"] - part["null_mean"]
         part["p_value"] = joint_p_values(observed[:, j], drawn[:, :, j])
         parts.append(part)

@@ -23,7 +23,7 @@ class FactorStability:
     Parameters
     ----------
     table : DataFrame of shape (n_factors * n_periods, 9)
-        Indexed by ``factor`` and ``period``: ``start``, ``end``, ``nobs``; ``mean`` and its
+        Indexed by ``factor`` and ``period``: ``start``, ``end``, ``n_dates``; ``mean`` and its
         ``t_value``; ``volatility``, the standard deviation a date; ``alpha`` and its
         ``alpha_t_value``, and ``alpha_std_error``, beside the benchmark (without one, the mean).
     tests : dict of HypothesisTest
@@ -38,7 +38,7 @@ class FactorStability:
     >>> import numpy as np
     >>> from skfactor.inference import factor_stability
     >>> returns = np.random.default_rng(0).normal(0.01, 0.03, (120, 1))
-    >>> factor_stability(returns).table["nobs"].to_list()
+    >>> factor_stability(returns).table["n_dates"].to_list()
     [60, 60]
     """
 
@@ -149,7 +149,7 @@ def factor_stability(
                     "period": len(alphas) + 1,
                     "start": index[start],
                     "end": index[stop - 1],
-                    "nobs": len(known),
+                    "n_dates": len(known),
                     "mean": float(known.mean()),
                     "t_value": float(known.mean() / (spread / np.sqrt(len(known)))),
                     "volatility": spread,

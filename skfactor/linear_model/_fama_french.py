@@ -369,7 +369,7 @@ class FamaFrenchRegressor(FactorRegressor):
         -------
         pandas.DataFrame
             Indexed by ``asset`` and ``term`` (``alpha`` first), with the columns ``coef``,
-            ``std_error``, ``t_value``, ``p_value``, ``lower``, ``upper``, and
+            ``std_error``, ``t_value``, ``p_value``, ``low``, ``high``, and
             ``rsquared``, ``rsquared_adj`` and ``nobs`` of the asset.
         """
         bounds = self.conf_int(alpha)
@@ -383,8 +383,8 @@ class FamaFrenchRegressor(FactorRegressor):
                 "std_error": self.bse_.ravel(),
                 "t_value": self.tvalues_.ravel(),
                 "p_value": self.pvalues_.ravel(),
-                "lower": bounds[:, :, 0].ravel(),
-                "upper": bounds[:, :, 1].ravel(),
+                "low": bounds[:, :, 0].ravel(),
+                "high": bounds[:, :, 1].ravel(),
                 "rsquared": np.repeat(self.rsquared_, n_terms),
                 "rsquared_adj": np.repeat(self.rsquared_adj_, n_terms),
                 "nobs": np.repeat(self.nobs_, n_terms),

@@ -32,7 +32,7 @@ class CumulativeReturns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         What ``X`` holds: prices, or simple returns in decimals, one a day.
     window : int or None, default=None
         How many columns to use, the last ones. ``None`` uses all.
-    log : bool, default=False
+    log_returns : bool, default=False
         Cumulate log returns in place of simple ones.
     scaling : {"row", "column"} or None, default="row"
         ``"row"`` gives each path mean 0 and standard deviation 1, so that only its shape
@@ -110,7 +110,7 @@ class CumulativeReturns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     _parameter_constraints = {
         "kind": [StrOptions({"prices", "returns"})],
         "window": [Interval(Integral, 1, None, closed="left"), None],
-        "log": ["boolean"],
+        "log_returns": ["boolean"],
         "scaling": [StrOptions({"row", "column"}), None],
         "max_gap": [Interval(Integral, 0, None, closed="left")],
     }
@@ -120,13 +120,13 @@ class CumulativeReturns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         kind: Literal["prices", "returns"] = "prices",
         *,
         window: int | None = None,
-        log: bool = False,
+        log_returns: bool = False,
         scaling: Literal["row", "column"] | None = "row",
         max_gap: int = 0,
     ) -> None:
         self.kind = kind
         self.window = window
-        self.log = log
+        self.log_returns = log_returns
         self.scaling = scaling
         self.max_gap = max_gap
 
@@ -233,9 +233,9 @@ class CumulativeReturns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                     part[:, None] for part in path_scale(self._paths(values, like), axis=1)
                 )
         undone = paths.astype(np.float64) * scale + mean
-        growth = np.exp(undone) if self.log else 1.0 + undone
+        growth = np.exp(undone) if self.log_returns else 1.0 + undone
         if self.kind == "prices":
-            out = start * growth if self.log else start + unit_of(start) * undone
+            out = start * growth if self.log_returns else start + unit_of(start) * undone
         else:
             out = np.diff(growth, axis=1, prepend=1.0)
             before = growth[:, :-1]
@@ -291,17 +291,17 @@ class CumulativeReturns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         values = values.astype(np.float64)
         lowest = -1.0 if self.kind == "returns" else 0.0
         bad = values <= lowest
-        if self.log and bad.any():
+        if self.log_returns and bad.any():
             rows = np.flatnonzero(bad.any(axis=1))
             where = [f"{_row(X, i)} ({values[i, bad[i].argmax()]:g})" for i in rows]
             raise ValueError(
-                f"Under `log=True` {self.kind} must be above {lowest:g}; got other values in "
-                f"{join(where)}. Drop those rows, use `log=False`, or make those values NaN and "
-                "raise `max_gap`."
+                f"Under `log_returns=True` {self.kind} must be above {lowest:g}; got other values "
+                f"in {join(where)}. Drop those rows, use `log_returns=False`, or make those values "
+                "NaN and raise `max_gap`."
             )
         cumulate = price_paths if self.kind == "prices" else return_paths
         with np.errstate(over="ignore", invalid="ignore"):
-            paths = cumulate(values, self.log)
+            paths = cumulate(values, self.log_returns)
         endless = np.flatnonzero(~np.isfinite(paths).all(axis=1))
         if len(endless):
             raise ValueError(

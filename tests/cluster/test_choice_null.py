@@ -54,7 +54,7 @@ def by_hand(X, kmeans, measure):
                 "n_clusters": k,
                 "observed": scores[0, i],
                 "null_mean": np.mean(scores[1:, i]),
-                "null_sd": np.std(scores[1:, i], ddof=1),
+                "null_std": np.std(scores[1:, i], ddof=1),
                 "lift": scores[0, i] - np.mean(scores[1:, i]),
                 "p_value": (1 + reached) / (N_DRAWS + 1),
             }
@@ -71,7 +71,7 @@ def test_each_score_stands_beside_its_own_null(choice, X, kmeans, score):
 
 
 def test_the_table_repeats_the_null_of_the_score_that_decides(choice):
-    columns = ["n_clusters", "null_mean", "null_sd", "lift", "p_value"]
+    columns = ["n_clusters", "null_mean", "null_std", "lift", "p_value"]
     decisive = choice.null[choice.null["score"] == choice.score]
     pd.testing.assert_frame_equal(choice.table[columns], decisive[columns])
 

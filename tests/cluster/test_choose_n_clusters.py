@@ -115,7 +115,7 @@ def test_clear_groups_are_counted_and_the_table_is_tidy():
         "silhouette",
         "davies_bouldin",
         "null_mean",
-        "null_sd",
+        "null_std",
         "lift",
         "p_value",
         "stability",

@@ -144,8 +144,8 @@ def test_summary_is_tidy():
         "std_error",
         "t_value",
         "p_value",
-        "lower",
-        "upper",
+        "low",
+        "high",
         "rsquared",
         "rsquared_adj",
         "nobs",
@@ -153,9 +153,9 @@ def test_summary_is_tidy():
     assert summary.loc[("A3", "SMB"), "coef"] == model.coef_[3, 1]
     assert summary.loc[("A3", "alpha"), "p_value"] == model.pvalues_[3, 0]
     assert summary.loc[("A3", "HML"), "nobs"] == model.nobs_[3]
-    assert_allclose(summary["upper"] + summary["lower"], 2 * summary["coef"])
+    assert_allclose(summary["high"] + summary["low"], 2 * summary["coef"])
     narrow = model.summary(alpha=0.5)
-    assert (narrow["upper"] < summary["upper"]).all()
+    assert (narrow["high"] < summary["high"]).all()
 
 
 def test_bounds_need_a_level_between_0_and_1():

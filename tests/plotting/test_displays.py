@@ -236,7 +236,7 @@ class TestEmbedding:
         if n_components == 2:
             assert some.texts_[0].xy == pytest.approx(tuple(places.loc["T3"]))
         every = EmbeddingDisplay.from_embedding(
-            places.to_numpy(), tickers=list(places.index), annotate=True
+            places.to_numpy(), assets=list(places.index), annotate=True
         )
         assert len(every.texts_) == N
 
@@ -272,8 +272,8 @@ class TestEmbedding:
             EmbeddingDisplay.from_embedding(features)
         with pytest.raises(ValueError, match="`annotate` must list names of rows; got ZZZ"):
             EmbeddingDisplay.from_embedding(features.iloc[:, :2], annotate=["ZZZ"])
-        with pytest.raises(ValueError, match="`tickers` must name each of the 60 rows; got 1"):
-            EmbeddingDisplay.from_embedding(features.iloc[:, :2], tickers=["A"])
+        with pytest.raises(ValueError, match="`assets` must name each of the 60 rows; got 1"):
+            EmbeddingDisplay.from_embedding(features.iloc[:, :2], assets=["A"])
         with pytest.raises(ValueError, match="`ax` must be a 3-D axes for three components"):
             EmbeddingDisplay.from_embedding(features.iloc[:, :3], ax=plt.subplots()[1])
         with pytest.raises(ValueError, match="must hold one label for each of the 60"):

@@ -62,7 +62,7 @@ class TestFactorReturns:
     def test_scales_to_a_volatility_and_stands_still_where_nothing_is(self):
         returns = np.random.default_rng(0).normal(0, [0.01, 0.2], (50, 2))
         returns[10, 0] = np.nan
-        display = FactorReturnsDisplay.from_returns(returns, volatility=0.05)
+        display = FactorReturnsDisplay.from_returns(returns, target_volatility=0.05)
         steps = display.cumulative_.diff()
         assert steps.iloc[10, 0] == 0.0
         assert display.factor_returns.std().to_list() != [0.05, 0.05]
@@ -91,8 +91,8 @@ class TestFactorReturns:
         assert list(FactorReturnsDisplay.from_returns(series, ax=ax).lines_) == ["factor1"]
 
     def test_refuses_what_it_cannot_draw(self, model):
-        with pytest.raises(ValueError, match="`volatility` must be None or positive; got 0"):
-            FactorReturnsDisplay.from_estimator(model, volatility=0)
+        with pytest.raises(ValueError, match="`target_volatility` must be None or positive; got 0"):
+            FactorReturnsDisplay.from_estimator(model, target_volatility=0)
         fitted = LinearRegression().fit([[1.0], [2.0]], [1.0, 2.0])
         with pytest.raises(TypeError, match="must be a factor model with `factor_returns_`"):
             FactorReturnsDisplay.from_estimator(fitted)

@@ -45,7 +45,9 @@ def loop_path(row, kind, window, log, scale_row):
 @pytest.mark.parametrize("scaling", ["row", None])
 def test_paths_agree_with_a_plain_loop(prices, returns, kind, log, window, scaling):
     X = prices if kind == "prices" else returns
-    paths = CumulativeReturns(kind, window=window, log=log, scaling=scaling).fit_transform(X)
+    paths = CumulativeReturns(kind, window=window, log_returns=log, scaling=scaling).fit_transform(
+        X
+    )
     expected = [loop_path(row, kind, window, log, scaling == "row") for row in X]
     np.testing.assert_allclose(paths, expected, rtol=1e-10, atol=1e-12)
 
@@ -98,7 +100,7 @@ def test_nothing_before_the_window_matters(prices):
 @pytest.mark.parametrize("scaling", ["row", "column", None])
 def test_inverse_gives_the_window_back(prices, returns, kind, log, scaling):
     X = prices if kind == "prices" else returns
-    scaler = CumulativeReturns(kind, window=9, log=log, scaling=scaling).fit(X)
+    scaler = CumulativeReturns(kind, window=9, log_returns=log, scaling=scaling).fit(X)
     back = scaler.inverse_transform(scaler.transform(X), like=X)
     np.testing.assert_allclose(back, X[:, -9:], rtol=1e-9, atol=1e-12)
 
@@ -106,7 +108,7 @@ def test_inverse_gives_the_window_back(prices, returns, kind, log, scaling):
 @pytest.mark.parametrize("log", [False, True])
 @pytest.mark.parametrize("scaling", ["column", None])
 def test_inverse_without_the_rows_gives_prices_relative_to_the_first(prices, log, scaling):
-    scaler = CumulativeReturns(log=log, scaling=scaling).fit(prices)
+    scaler = CumulativeReturns(log_returns=log, scaling=scaling).fit(prices)
     back = scaler.inverse_transform(scaler.transform(prices))
     np.testing.assert_allclose(back, prices / prices[:, :1])
 
@@ -186,11 +188,13 @@ def test_logarithms_need_positive_prices(prices, returns, kind, value, lowest):
     values = prices if kind == "prices" else returns
     frame = pd.DataFrame(values.copy(), index=list("ABCDEFG"))
     frame.iloc[4, 3] = value
-    message = f"Under `log=True` {kind} must be above {lowest}; got other values in row 'E'"
+    message = f"Under `log_returns=True` {kind} must be above {lowest}; got other values in row 'E'"
     with pytest.raises(ValueError, match=message):
-        CumulativeReturns(kind, log=True).fit(frame)
+        CumulativeReturns(kind, log_returns=True).fit(frame)
     assert np.isfinite(CumulativeReturns(kind).fit_transform(frame)).all()
-    assert np.isfinite(CumulativeReturns(kind, log=True, window=8).fit_transform(frame)).all()
+    assert np.isfinite(
+        CumulativeReturns(kind, log_returns=True, window=8).fit_transform(frame)
+    ).all()
 
 
 def test_a_path_rises_with_the_price_from_below_zero_and_from_zero():
