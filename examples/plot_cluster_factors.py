@@ -89,10 +89,10 @@ class Market:
     clusters: pd.Series | None = None
 
 
-def synthetic_market(n_stocks=400, n_years=20, random_state=0):
+def synthetic_market(n_assets=400, n_years=20, random_state=0):
     """Draw a market that pays for size, value and the three properties, and nothing else."""
     universe = make_stock_universe(
-        n_stocks, n_years, start_year=2000, cluster_separation=3.5, random_state=random_state
+        n_assets, n_years, start_year=2000, cluster_separation=3.5, random_state=random_state
     )
     rng = np.random.default_rng(random_state)
     factors = universe.factors[[*FF3, "RF"]].copy()

@@ -64,7 +64,7 @@ if DATA:
     split, seeds, effort = "2014-01-01", (0, 1, 2), {"max_epochs": 4}
     chosen = ["AAPL", "XOM", "JPM", "AMZN"]
 else:
-    universe = make_stock_universe(n_stocks=120, n_years=6, random_state=0)
+    universe = make_stock_universe(n_assets=120, n_years=6, random_state=0)
     prices, sectors = universe.prices, universe.sectors
     split, seeds, effort = "2019-01-01", (0,), {"max_epochs": 6}
     chosen = ["S001", "S040", "S080", "S120"]

@@ -43,7 +43,7 @@ from skfactor.preprocessing import PanelImputer, PriceFeatures, merge_tables
 # Three tables are joined by ticker: fundamentals, more fundamentals, and the mean and standard
 # deviation of returns over five horizons. The report says who was dropped, and why.
 
-universe = make_stock_universe(n_stocks=300, random_state=0)
+universe = make_stock_universe(n_assets=300, random_state=0)
 prices = PriceFeatures().set_output(transform="pandas").fit_transform(universe.prices.T)
 features, report = merge_tables(
     fundamentals=universe.cross_section(features="original"),

@@ -79,9 +79,9 @@ class Stocks:
     groups: pd.Series
 
 
-def synthetic_stocks(n_stocks=150, cluster_separation=7.0, random_state=0):
+def synthetic_stocks(n_assets=150, cluster_separation=7.0, random_state=0):
     universe = make_stock_universe(
-        n_stocks, cluster_separation=cluster_separation, random_state=random_state
+        n_assets, cluster_separation=cluster_separation, random_state=random_state
     )
     tables = {}
     for year in (2017, 2018, 2019):

@@ -57,7 +57,7 @@ from skfactor import AutoencoderReducer, FamaFrenchRegressor, LogStandardizer
 from skfactor.datasets import make_stock_universe
 from skfactor.preprocessing import PanelImputer
 
-universe = make_stock_universe(n_stocks=60, n_years=3, random_state=0)
+universe = make_stock_universe(n_assets=60, n_years=3, random_state=0)
 X = universe.cross_section()
 flow = make_pipeline(
     PanelImputer(cross_section=True),

@@ -278,7 +278,7 @@ def read_prices_wide(path: str | PathLike[str]) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame of shape (n_days, n_stocks)
+    DataFrame of shape (n_days, n_assets)
         Prices in float64 with dates ascending in the index ``date``, the columns named
         ``ticker``. Missing prices stay ``NaN``.
 

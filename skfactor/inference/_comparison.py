@@ -118,7 +118,7 @@ def compare_models(
     --------
     >>> from skfactor.datasets import make_stock_universe
     >>> from skfactor.inference import compare_models
-    >>> universe = make_stock_universe(n_stocks=20, random_state=0)
+    >>> universe = make_stock_universe(n_assets=20, random_state=0)
     >>> excess = universe.returns.sub(universe.factors["RF"], axis=0)
     >>> compared = compare_models(
     ...     universe.factors, excess, {"capm": "capm", "ff3": "ff3", "all": ["ff3", "LIQ"]}

@@ -95,7 +95,7 @@ def cluster_portfolios(
     --------
     >>> from skfactor.datasets import make_stock_universe
     >>> from skfactor.portfolios import cluster_portfolios
-    >>> universe = make_stock_universe(n_stocks=60, n_years=3, random_state=0)
+    >>> universe = make_stock_universe(n_assets=60, n_years=3, random_state=0)
     >>> portfolios = cluster_portfolios(
     ...     universe.clusters, universe.returns, known_from="2015-12-31"
     ... )

@@ -102,7 +102,7 @@ def fundamental_factors(
     >>> import pandas as pd
     >>> from skfactor.datasets import make_stock_universe
     >>> from skfactor.portfolios import fundamental_factors
-    >>> universe = make_stock_universe(n_stocks=60, n_years=3, random_state=0)
+    >>> universe = make_stock_universe(n_assets=60, n_years=3, random_state=0)
     >>> filings = pd.concat([universe.fundamentals, universe.extension], axis=1)
     >>> factors = fundamental_factors(filings, universe.returns)
     >>> factors.columns.to_list()

@@ -19,7 +19,7 @@ def example():
 
 @pytest.fixture(scope="module")
 def market(example):
-    return example.synthetic_market(n_stocks=60, n_years=4)
+    return example.synthetic_market(n_assets=60, n_years=4)
 
 
 @pytest.fixture(scope="module")
