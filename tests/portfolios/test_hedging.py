@@ -49,7 +49,7 @@ def test_hedged_returns_are_those_of_a_slow_loop(world, window, least):
     gappy = portfolios.mask(np.random.default_rng(1).random(portfolios.shape) < 0.1)
     gappy.iloc[60:90, 1] = np.nan
     gappy["d"] = portfolios["c"]
-    result = hedging_effectiveness(gappy, factors, window=window, min_periods=least)
+    result = hedging_effectiveness(gappy, factors, window=window, min_obs=least)
     expected = slow_hedge(gappy, factors.to_numpy(), window, max(least, 5))
     np.testing.assert_allclose(result.hedged, expected, atol=1e-12)
 
@@ -71,7 +71,7 @@ def test_a_window_counts_dates_and_not_returns(world):
     portfolios, factors, _ = world
     gappy = portfolios.copy()
     gappy.iloc[100:120, 0] = np.nan
-    hedged = hedging_effectiveness(gappy, factors, window=40, min_periods=30).hedged
+    hedged = hedging_effectiveness(gappy, factors, window=40, min_obs=30).hedged
     assert hedged["a"].iloc[100:150].isna().all()
     assert hedged["a"].iloc[150:].notna().all()
     assert hedged["b"].iloc[30:].notna().all()
@@ -152,9 +152,9 @@ def test_bad_input_is_refused(world):
         hedging_effectiveness(portfolios, factors, betas={"a": factors[["market"]]})
     with pytest.raises(ValueError, match="`window` must be an int of at least 2"):
         hedging_effectiveness(portfolios, factors, window=1)
-    with pytest.raises(ValueError, match="`min_periods` must be at most `window`, 24; got 36"):
+    with pytest.raises(ValueError, match="`min_obs` must be at most `window`, 24; got 36"):
         hedging_effectiveness(portfolios, factors, window=24)
     with pytest.raises(ValueError, match="`window` must be at least 5, two more than there are"):
-        hedging_effectiveness(portfolios, factors, window=4, min_periods=3)
+        hedging_effectiveness(portfolios, factors, window=4, min_obs=3)
     with pytest.raises(ValueError, match="`portfolios` must be finite or NaN; got infinity"):
         hedging_effectiveness(portfolios * np.inf, factors)
