@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import pandas as pd
 
+from skfactor._kernels._pseudo_inverses import pseudo_inverses
 from skfactor._typing import FloatArray
 from skfactor.factor_models._observed import observed_factors
 from skfactor.panel._calendar import common_keys, dates_of, some_dates
@@ -53,8 +54,7 @@ def managed_inputs(panel: Panel) -> FactorInputs:
         for t, rows in enumerate(panel.sections()):
             Z = _with_constant(panel.X[rows])
             moments[t] = Z.T @ Z
-        inverses = np.linalg.pinv(moments, rcond=1e-10, hermitian=True)
-        _KNOWN[panel] = FactorInputs(values, names, inverses=inverses)
+        _KNOWN[panel] = FactorInputs(values, names, inverses=pseudo_inverses(moments))
     return _KNOWN[panel]
 
 

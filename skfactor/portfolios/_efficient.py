@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skfactor._kernels._pseudo_inverses import pseudo_inverses
 from skfactor._typing import ArrayLike, FloatArray
 from skfactor._validation import join
 from skfactor.panel._calendar import dates_of
 from skfactor.panel._index import show_date
 from skfactor.portfolios._periods import check_window
 
-_RANK_TOLERANCE = 1e-12
+# A standard deviation below this share of the mean is rounding.
+_FLAT = 64 * float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -284,6 +286,8 @@ def frontier_weights(
     """
     n_dates, n_factors = values.shape
     weights = np.full((n_dates, n_factors), np.nan)
+    if not n_factors:
+        return weights
     complete = np.asarray(~np.isnan(values).any(axis=1))
     for date in range(min_obs, n_dates):
         # A pass over the past for each date: a recursion would save little for so few factors
@@ -294,12 +298,11 @@ def frontier_weights(
             continue
         mean = sample.mean(axis=0)
         centred = sample - mean
+        centred[:, centred.std(axis=0) <= _FLAT * np.abs(mean)] = 0.0
         covariance = centred.T @ centred / (len(sample) - 1)
         raised = covariance + ridge * np.trace(covariance) / n_factors * np.eye(n_factors)
-        size, directions = np.linalg.eigh(raised)
-        kept = size > _RANK_TOLERANCE * max(size[-1], 0.0)
         target = mean if tangency else np.ones(n_factors)
-        found = directions[:, kept] @ (directions[:, kept].T @ target / size[kept])
+        found = pseudo_inverses(raised[None])[0] @ target
         if target_volatility is not None:
             scale = np.sqrt(found @ covariance @ found) / target_volatility
         else:

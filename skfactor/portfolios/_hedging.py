@@ -218,7 +218,10 @@ def _smallest_betas(returns: FloatArray, factors: FloatArray) -> FloatArray:
     """Return the least of all betas that fit returns best."""
     seen = ~np.isnan(returns)
     centred = factors[seen] - factors[seen].mean(axis=0)
-    betas: FloatArray = np.linalg.lstsq(centred, returns[seen], rcond=None)[0]
+    # Columns of length one, so that the rank does not depend on their units.
+    size = np.linalg.norm(centred, axis=0)
+    size[size == 0] = 1.0
+    betas: FloatArray = np.linalg.lstsq(centred / size, returns[seen], rcond=None)[0] / size
     return betas
 
 
