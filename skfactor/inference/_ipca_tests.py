@@ -12,8 +12,10 @@ from skfactor._validation import Interval, check_is_fitted, draw_seed, join, val
 from skfactor.factor_models._instrumented_pca import InstrumentedPCA
 from skfactor.factor_models._ipca_core import AlternatingLeastSquares, Loadings
 from skfactor.factor_models._observed import observed_factors
+from skfactor.factor_models._own_returns import dates_with_returns
 from skfactor.inference._progress import Progress
 from skfactor.inference._result import HypothesisTest
+from skfactor.panel._panel import Panel
 
 _FREEDOM = 5
 _SAME = 1e-6
@@ -96,7 +98,9 @@ def ipca_alpha_test(
     The square roots bring the residuals of one date to the number of assets and to the
     characteristics of another. Where these do not change over time they cancel, and samples
     are those of [1]_; where they do, the residuals of a date with few assets would be out of
-    place on one with many. Residuals are taken as independent over time.
+    place on one with many. They are symmetric, of characteristics scaled to a mean square of
+    one. Residuals are taken as independent over time. The statistic adds up squared loadings:
+    it supposes characteristics of one scale.
 
     References
     ----------
@@ -284,19 +288,26 @@ def _sample_of(model: InstrumentedPCA, X: Any, y: Any, dates: Any, assets: Any) 
     moments = moments_by_date(panel.X, panel.returns, panel.starts)
     problem = AlternatingLeastSquares(moments, observed, n_latent, model.ridge)
     latent = problem.factors_of(loadings)
-    known = model.factor_returns_
-    if model.dates_ is not None:
-        known = known.loc[model.dates_]
-    theirs = known.to_numpy()[:, :n_latent]
     same_dates = model.dates_ is None if panel.dates is None else panel.dates.equals(model.dates_)
-    if not same_dates or np.abs(latent - theirs).max(initial=0.0) > _SAME * np.abs(theirs).max(
-        initial=0.0
-    ):
+    if not same_dates or not _same_factors(model, panel, latent):
         raise ValueError(
             "X and y must be the data that the model was fitted on; got other "
             f"{'factor returns' if same_dates else 'dates'}."
         )
     return _Sample(problem, moments, loadings, np.hstack([latent, observed]))
+
+
+def _same_factors(model: InstrumentedPCA, panel: Panel, latent: FloatArray) -> bool:
+    """Tell whether latent factors are those of the fit, on the dates that have some."""
+    known = model.factor_returns_
+    if panel.dates is not None:
+        estimated = dates_with_returns(panel) | (latent.shape[1] == 0)
+        latent = latent[estimated]
+        if not panel.dates[estimated].isin(known.index).all():
+            return False
+        known = known.loc[panel.dates[estimated]]
+    theirs = known.to_numpy()[:, : latent.shape[1]]
+    return bool(np.abs(latent - theirs).max(initial=0.0) <= _SAME * np.abs(theirs).max(initial=0.0))
 
 
 def _bootstrap(
@@ -316,8 +327,9 @@ def _bootstrap(
         fitted: FloatArray = np.matmul(moments.gram, slopes[:, :, None])[:, :, 0]
         return fitted
 
-    roots, inverse_roots = _square_roots(moments.gram)
-    residuals = moments.cross - portfolios(sample.loadings)
+    sizes = sample.problem.sizes
+    roots, inverse_roots = _square_roots(moments.gram / np.outer(sizes, sizes))
+    residuals = (moments.cross - portfolios(sample.loadings)) / sizes
     seen = np.flatnonzero(moments.counts)
     residuals = np.matmul(inverse_roots[seen], residuals[seen, :, None])
     roots, expected = roots[seen], portfolios(null)
@@ -329,7 +341,7 @@ def _bootstrap(
         size = rng.standard_t(_FREEDOM, len(seen)) / np.sqrt(_FREEDOM / (_FREEDOM - 2))
         shocks = size[:, None, None] * residuals[rng.integers(len(seen), size=len(seen))]
         cross = expected.copy()
-        cross[seen] += np.matmul(roots, shocks)[:, :, 0]
+        cross[seen] += np.matmul(roots, shocks)[:, :, 0] * sizes
         found = sample.problem.fit(cross, null, max_iter=model.max_iter, tol=tol)
         if found.interrupted:
             raise KeyboardInterrupt

@@ -32,6 +32,9 @@ def slow_draws(model, X, y, null, n_resamples, seed, row=None):
     dates = model.dates_
     gamma = np.column_stack([model.gamma_, model.alpha_])
     F = np.column_stack([model.factor_returns_, np.ones(len(dates))])
+    # In these units of the characteristics square roots are taken.
+    sizes = np.sqrt((X**2).mean().to_numpy())
+    X, gamma, null = X / sizes, gamma * sizes[:, None], null * sizes[:, None]
     Z = [X.loc[d].to_numpy() for d in dates]
     roots, inverses, residuals = [], [], []
     for t, d in enumerate(dates):
@@ -52,7 +55,7 @@ def slow_draws(model, X, y, null, n_resamples, seed, row=None):
             slopes = null @ F[t] + np.linalg.solve(Z[t].T @ Z[t], shock)
             returns.append(Z[t] @ slopes)
         refit = InstrumentedPCA(model.n_factors, intercept=model.intercept, tol=1e-9)
-        refit.fit(X, pd.Series(np.concatenate(returns), X.index))
+        refit.fit(X * sizes, pd.Series(np.concatenate(returns), X.index))
         out.append(refit.alpha_ @ refit.alpha_ if row is None else (refit.gamma_[row] ** 2).sum())
     return np.array(out)
 
@@ -160,6 +163,38 @@ def test_fitted_premia_updated_later_do_not_matter():
     before = ipca_alpha_test(model, X[early], y[early], n_resamples=9, random_state=0)
     model.update(X, y)
     assert ipca_alpha_test(model, X[early], y[early], n_resamples=9, random_state=0) == before
+
+
+def test_dates_without_returns_are_left_out():
+    X, y = draw_panel()
+    dark = X.index.levels[0][[0, 12]]
+    y.loc[dark] = np.nan
+    lit = ~X.index.get_level_values(0).isin(dark)
+    for n_factors in (0, 1):
+        found = []
+        for rows in (slice(None), lit):
+            model = InstrumentedPCA(n_factors, intercept=True).fit(X[rows], y[rows])
+            test = ipca_alpha_test(model, X[rows], y[rows], n_draws=19, random_state=0)
+            found.append((test.statistic, test.p_value))
+        np.testing.assert_allclose(found[0], found[1], rtol=1e-4)
+    found = [
+        ipca_characteristic_test(
+            InstrumentedPCA().fit(X[rows], y[rows]), X[rows], y[rows], "a", n_draws=9
+        ).statistic
+        for rows in (slice(None), lit)
+    ]
+    assert found[0] == pytest.approx(found[1], rel=1e-6)
+
+
+def test_samples_do_not_depend_on_the_units_of_a_column():
+    X, y = draw_panel()
+    found = []
+    for unit in (1.0, 1e9):
+        scaled = X.assign(d=unit * X["d"])
+        model = InstrumentedPCA(tol=1e-9).fit(scaled, y)
+        test = ipca_characteristic_test(model, scaled, y, "d", n_draws=49, random_state=0)
+        found.append(test.p_value)
+    assert found[1] == pytest.approx(found[0], abs=0.05)
 
 
 def test_other_data_are_refused():
