@@ -82,7 +82,8 @@ class ConditionalAutoencoderFactorModel(CallbackSupportMixin, EnsembleFactorMode
         training, because their targets overlap.
     returns : Series or DataFrame, default=None
         With ``horizon > 0``: the realised returns of each period, as a Series with a (date,
-        asset) index or a DataFrame with dates in its index and a column for each asset.
+        asset) index or a DataFrame with dates in its index (polars: in the first column) and a
+        column for each asset.
     batch_norm : {"before", "after"} or None, default="before"
         Where hidden units are normalised over a batch, seen from the rectifier.
     dropout : float, default=0.0

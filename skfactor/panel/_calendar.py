@@ -77,10 +77,7 @@ def align_to_dates(frame: Any, dates: pd.Index, name: str) -> tuple[FloatArray, 
     ValueError
         For dates that are not in the frame, and for values that are not finite there.
     """
-    if type(frame).__module__.partition(".")[0] == "polars" and hasattr(frame, "to_dict"):
-        first = frame.columns[0]
-        index = as_dates(frame[first], f"the column {first!r} of {name}")
-        frame = pd.DataFrame({c: frame[c].to_numpy() for c in frame.columns[1:]}, index=index)
+    frame = from_polars(frame, name)
     theirs = dates_of(frame) if isinstance(frame, (pd.Series, pd.DataFrame)) else None
     if theirs is None:
         raise TypeError(
@@ -106,6 +103,15 @@ def align_to_dates(frame: Any, dates: pd.Index, name: str) -> tuple[FloatArray, 
             f"infinities: {some_dates(dates, bad)}."
         )
     return values, [str(column) for column in frame.columns]
+
+
+def from_polars(frame: Any, name: str) -> Any:
+    """Return a polars frame as a pandas one whose index is its first column, dates."""
+    if type(frame).__module__.partition(".")[0] != "polars" or not hasattr(frame, "to_dict"):
+        return frame
+    first = frame.columns[0]
+    index = as_dates(frame[first], f"the column {first!r} of {name}")
+    return pd.DataFrame({c: frame[c].to_numpy() for c in frame.columns[1:]}, index=index)
 
 
 def common_keys(
