@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from sklearn.utils import get_tags
 
 from skfactor._blocks import in_one_block, in_order, put_in_order
 from skfactor._typing import FloatArray, IntArray
@@ -125,7 +126,8 @@ def validate_panel(
     estimator : estimator
         Receives or holds ``n_features_in_`` and ``feature_names_in_``.
     X : array-like of shape (n_rows, n_features)
-        Characteristics known before the return is earned, without gaps.
+        Characteristics known before the return is earned, without gaps unless the tags of
+        the estimator allow them.
     y : array-like of shape (n_rows,), default=None
         Returns; ``NaN`` where the asset was known and its return is missing.
     dates, assets : array-like of shape (n_rows,), default=None
@@ -148,11 +150,13 @@ def validate_panel(
     Raises
     ------
     ValueError
-        For gaps and infinities in ``X``, infinities in ``y``, no returns at all, duplicate
-        (date, asset) pairs, and indexes of ``X``, ``y`` and ``sample_weight`` that disagree.
+        For gaps that are not allowed and infinities in ``X``, infinities in ``y``, no returns
+        at all, duplicate (date, asset) pairs, and indexes of ``X``, ``y`` and ``sample_weight``
+        that disagree.
     """
     gathered, own = in_one_block(X)
-    table = validate_table(estimator, gathered, reset=reset)
+    allow_nan = get_tags(estimator).input_tags.allow_nan
+    table = validate_table(estimator, gathered, reset=reset, allow_nan=allow_nan)
     target = None
     if returns != "none":
         if y is None:
