@@ -174,12 +174,12 @@ def test_dates_without_returns_are_left_out():
         found = []
         for rows in (slice(None), lit):
             model = InstrumentedPCA(n_factors, intercept=True).fit(X[rows], y[rows])
-            test = ipca_alpha_test(model, X[rows], y[rows], n_draws=19, random_state=0)
+            test = ipca_alpha_test(model, X[rows], y[rows], n_resamples=19, random_state=0)
             found.append((test.statistic, test.p_value))
         np.testing.assert_allclose(found[0], found[1], rtol=1e-4)
     found = [
         ipca_characteristic_test(
-            InstrumentedPCA().fit(X[rows], y[rows]), X[rows], y[rows], "a", n_draws=9
+            InstrumentedPCA().fit(X[rows], y[rows]), X[rows], y[rows], "a", n_resamples=9
         ).statistic
         for rows in (slice(None), lit)
     ]
@@ -192,7 +192,7 @@ def test_samples_do_not_depend_on_the_units_of_a_column():
     for unit in (1.0, 1e9):
         scaled = X.assign(d=unit * X["d"])
         model = InstrumentedPCA(tol=1e-9).fit(scaled, y)
-        test = ipca_characteristic_test(model, scaled, y, "d", n_draws=49, random_state=0)
+        test = ipca_characteristic_test(model, scaled, y, "d", n_resamples=49, random_state=0)
         found.append(test.p_value)
     assert found[1] == pytest.approx(found[0], abs=0.05)
 
