@@ -80,6 +80,10 @@ class CumulativeReturns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     spread may have, divides by its absolute value, so that the path rises with the price, and
     a first price of 0 leaves differences; scaled by row, such paths are like all others.
 
+    Names of columns that are dates must rise: datetimes, periods, and text or whole numbers such
+    as ``"2020-01-31"``, ``"31/01/2020"``, ``20200131`` and ``202001``, if all read so. Other names
+    say nothing of the order.
+
     Scaling by row forgets how far a path went: see :meth:`inverse_transform`. Scaled paths are
     what [1]_ clusters.
 

@@ -71,6 +71,10 @@ class PriceFeatures(TransformerMixin, BaseEstimator):
     a daily return never spans a gap, no price ends two windows, and a delisted stock has no
     returns of 0 after its last day.
 
+    Names of columns that are dates must rise: datetimes, periods, and text or whole numbers such
+    as ``"2020-01-31"``, ``"31/01/2020"``, ``20200131`` and ``202001``, if all read so. Other names
+    say nothing of the order.
+
     Examples
     --------
     >>> import numpy as np

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from sklearn.base import clone
 
-from skfactor.preprocessing import CumulativeReturns
+from skfactor.preprocessing import CumulativeReturns, PriceFeatures
 
 KINDS = ["prices", "returns"]
 
@@ -271,6 +271,59 @@ def test_columns_that_are_dates_must_rise(prices, days):
         scaler.transform(backwards)
     with pytest.raises(ValueError, match="Sort them and drop repeated dates"):
         CumulativeReturns().fit(frame.iloc[:, [0, 1, 1]])
+
+
+DAYS = pd.bdate_range("2024-01-25", periods=12)
+WRITTEN = [
+    DAYS,
+    pd.Index(list(DAYS.date)),
+    DAYS.strftime("%Y-%m-%d"),
+    DAYS.strftime("%Y/%m/%d"),
+    DAYS.strftime("%d/%m/%Y"),
+    DAYS.strftime("%m/%d/%Y"),
+    DAYS.strftime("%Y%m%d"),
+    DAYS.strftime("%Y%m%d").astype(np.int64),
+    pd.period_range("2020-01", periods=12, freq="M").strftime("%Y%m").astype(np.int64),
+]
+
+
+@pytest.mark.parametrize("days", WRITTEN, ids=lambda days: repr(days[0]))
+@pytest.mark.parametrize("transformer", [CumulativeReturns(), PriceFeatures()], ids=str)
+def test_days_count_as_days_however_they_are_written(prices, transformer, days):
+    frame = pd.DataFrame(prices, columns=days)
+    expected = transformer.fit_transform(prices)
+    np.testing.assert_allclose(transformer.fit_transform(frame), expected)
+    with pytest.raises(ValueError, match="the columns of X must rise, each once; got .* after"):
+        transformer.fit(frame.iloc[:, ::-1])
+    with pytest.raises(ValueError, match=r"index holds dates\. Pass X\.T"):
+        transformer.fit(frame.T)
+
+
+def test_days_that_rise_in_one_of_two_readings_pass(prices):
+    # The first days of January and February, the day first.
+    names = [f"{day:02d}/{month:02d}/2020" for month in (1, 2) for day in range(1, 7)]
+    CumulativeReturns().fit(pd.DataFrame(prices, columns=names))
+    with pytest.raises(ValueError, match="the columns of X must rise"):
+        CumulativeReturns().fit(pd.DataFrame(prices, columns=names[::-1]))
+
+
+@pytest.mark.parametrize(
+    "firms",
+    [
+        ["A", "MAY", "F", "T", "ON", "IT", "NOW"],
+        ["001690", "006066", "012141", "012142", "200101", "200102", "200103"],
+        [14593, 10107, 10001, 20190, 20200, 90319, 84788],
+        [200111, 200101, 200102, 200103, 200104, 200105, 200106],
+    ],
+    ids=["tickers", "GVKEY", "PERMNO", "GVKEY like months"],
+)
+def test_firms_are_rows_whatever_their_names(prices, firms):
+    frame = pd.DataFrame(prices, index=firms)
+    np.testing.assert_allclose(
+        CumulativeReturns().fit_transform(frame), CumulativeReturns().fit_transform(prices)
+    )
+    one = CumulativeReturns().fit(frame).transform(frame.iloc[[-1]])
+    assert one.shape == (1, 12)
 
 
 def test_nothing_comes_back_after_a_total_loss():
