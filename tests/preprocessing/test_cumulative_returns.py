@@ -10,6 +10,7 @@ from sklearn.base import clone
 from skfactor.preprocessing import CumulativeReturns, PriceFeatures
 
 KINDS = ["prices", "returns"]
+DAYS = pd.bdate_range("2024-01-25", periods=12)
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +120,64 @@ def test_inverse_of_rows_of_forgotten_size_takes_the_typical_one(prices):
     paths = scaler.transform(prices)
     expected = 1 + paths * np.median(plain.std(axis=1)) + np.median(plain.mean(axis=1))
     np.testing.assert_allclose(scaler.inverse_transform(paths), expected)
+
+
+@pytest.mark.parametrize("index", [list("ABCDEFG"), None], ids=["names", "numbers"])
+@pytest.mark.parametrize("scaling", ["row", None])
+def test_inverse_matches_rows_by_name(prices, index, scaling):
+    frame = pd.DataFrame(prices, index=index)
+    scaler = CumulativeReturns(scaling=scaling).set_output(transform="pandas")
+    paths = scaler.fit_transform(frame).iloc[[4, 0, 5]]
+    expected = prices[[4, 0, 5]]
+    np.testing.assert_allclose(scaler.inverse_transform(paths, like=frame), expected)
+    np.testing.assert_allclose(scaler.inverse_transform(paths, like=frame.iloc[::-1]), expected)
+    one = scaler.inverse_transform(paths.iloc[[0, 0]], like=frame)
+    np.testing.assert_allclose(one, prices[[4, 4]])
+
+
+def test_inverse_matches_rows_of_a_panel_by_date_and_ticker(prices):
+    index = pd.MultiIndex.from_product([DAYS[:2], list("ABC")], names=["date", "ticker"])
+    frame = pd.DataFrame(prices[:6], index=index)
+    scaler = CumulativeReturns().set_output(transform="pandas")
+    paths = scaler.fit_transform(frame).iloc[[5, 1]]
+    np.testing.assert_allclose(scaler.inverse_transform(paths, like=frame), prices[[5, 1]])
+    with pytest.raises(ValueError, match="Each row of X must have the name of one row of `like`"):
+        scaler.inverse_transform(paths, like=frame.droplevel("date"))
+
+
+def test_inverse_goes_by_order_where_names_are_missing_or_the_same(prices):
+    scaler = CumulativeReturns().fit(prices)
+    named = pd.DataFrame(prices, index=list("AABCDEF"))
+    paths = scaler.transform(prices)
+    for X, like in (
+        (paths, named),
+        (pd.DataFrame(paths), named),
+        (pd.DataFrame(paths, index=named.index), pd.DataFrame(prices)),
+        (pd.DataFrame(paths, index=named.index), named),
+        (pd.DataFrame(paths, index=named.index), prices),
+    ):
+        np.testing.assert_allclose(scaler.inverse_transform(X, like=like), prices)
+
+
+def test_inverse_refuses_names_that_are_not_one_row(prices):
+    frame = pd.DataFrame(prices, index=list("ABCDEFG"))
+    scaler = CumulativeReturns().set_output(transform="pandas").fit(frame)
+    paths = scaler.transform(frame)
+    with pytest.raises(ValueError, match=r"one row of `like`; got 2 that .* times: 'A', 'B'"):
+        scaler.inverse_transform(paths, like=frame.iloc[2:])
+    twice = frame.set_axis(list("ABCDEFA"))
+    with pytest.raises(ValueError, match=r"got 1 that are .*: 'A'\. Pass the rows that were"):
+        scaler.inverse_transform(paths.iloc[:3], like=twice)
+
+
+def test_the_way_back_does_not_heed_parameters_set_after_the_fit(prices):
+    scaler = CumulativeReturns(window=5, scaling="column").fit(prices)
+    paths = scaler.transform(prices)
+    scaler.set_params(window=7, scaling="row", log=True, kind="returns")
+    np.testing.assert_array_equal(scaler.transform(prices), paths)
+    np.testing.assert_allclose(scaler.inverse_transform(paths, like=prices), prices[:, -5:])
+    scaler.fit(prices / 100)
+    assert scaler.window_ == 7
 
 
 def test_inverse_refuses_other_shapes(prices):
@@ -273,7 +332,6 @@ def test_columns_that_are_dates_must_rise(prices, days):
         CumulativeReturns().fit(frame.iloc[:, [0, 1, 1]])
 
 
-DAYS = pd.bdate_range("2024-01-25", periods=12)
 WRITTEN = [
     DAYS,
     pd.Index(list(DAYS.date)),
