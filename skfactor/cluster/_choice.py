@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from numbers import Integral, Real
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from skfactor._validation import HasMethods, Interval, StrOptions, validate_para
 from skfactor.cluster._copula import MARGINS, Margins, fit_null
 from skfactor.cluster._null import NULLS, score_draws
 from skfactor.cluster._runs import (
+    PARAMETERS,
     Setting,
     as_array,
     check_rows,
@@ -21,9 +23,12 @@ from skfactor.cluster._runs import (
     run_settings,
     split_steps,
 )
-from skfactor.cluster._stability import cluster_subsamples, pairwise_agreement, subsample_size
-
-PARAMETERS = ("n_clusters", "n_components", "clusterer__n_clusters", "clusterer__n_components")
+from skfactor.cluster._stability import (
+    WIDTH,
+    cluster_subsamples,
+    pairwise_agreement,
+    subsample_size,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +85,7 @@ class ClusterChoice:
             tried = self.table["n_clusters"]
             verdict = (
                 f"No clusters: for none of the {len(tried)} numbers tried ({tried.min()} to "
-                f"{tried.max()}) does the {self.score} score\nexceed what data without clusters "
+                f"{tried.max()}) does the {self.score} score exceed what data without clusters "
                 f"give (level {self.alpha:g}, all numbers taken together)."
             )
         else:
@@ -92,7 +97,8 @@ class ClusterChoice:
             )
         elbow = "" if self.elbow is None else f" The elbow of the inertia is at {self.elbow}."
         table = self.table.to_string(index=False, float_format=lambda v: f"{v:.3f}")
-        return f"{verdict}{elbow}\nNull: {NULLS[self.margins]}.\n{table}"
+        said = fill(verdict + elbow, WIDTH, break_on_hyphens=False)
+        return f"{said}\nNull: {NULLS[self.margins]}.\n{table}"
 
 
 @validate_params(
@@ -164,7 +170,8 @@ def choose_n_clusters(
     ------
     ValueError
         If `X` is not a table of numbers, the estimator's last step has no number of clusters to
-        set, `n_clusters` holds numbers below 2, or `n_draws` is too small for `alpha`.
+        set, `n_clusters` holds numbers below 2 or above the rows of a subsample, or `n_draws`
+        is too small for `alpha`.
 
     See Also
     --------
@@ -214,7 +221,14 @@ def choose_n_clusters(
     names = list(scorers)
     parameter = number_parameter(estimator)
     settings: list[Setting] = [{parameter: k} for k in tried]
-    size = subsample_size(check_rows(X, 4), subsample)
+    n_rows = check_rows(X, 4)
+    size = subsample_size(n_rows, subsample)
+    if tried[-1] > size:
+        raise ValueError(
+            f"`n_clusters` must be at most {size}, the rows of a subsample ({subsample:g} of "
+            f"{n_rows}, n_samples={n_rows}); got {tried[-1]}. Try fewer clusters, or raise "
+            "`subsample`."
+        )
     model = fit_null(X, margins)
     seeds = draw_seeds(random_state, n_draws + n_resamples)
 

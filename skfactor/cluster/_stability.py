@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from numbers import Integral, Real
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,18 @@ from sklearn.utils.parallel import Parallel, delayed
 from skfactor._typing import ArrayLike, FloatArray, IntArray, RandomState
 from skfactor._validation import HasMethods, Interval, validate_params
 from skfactor.cluster._rows import take_rows
-from skfactor.cluster._runs import Setting, check_rows, draw_seeds, run_quietly
+from skfactor.cluster._runs import (
+    PARAMETERS,
+    Setting,
+    check_rows,
+    draw_seeds,
+    run_quietly,
+    split_steps,
+)
 
 Draw = tuple[IntArray, list[IntArray]]
+WIDTH = 88
+"""Characters in a line of what results say."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,13 +71,17 @@ class ClusterStability:
 
     def __repr__(self) -> str:
         low, high = np.quantile(self.values, [0.1, 0.9])
-        clusters = ", ".join(f"{label}: {value:.2f}" for label, value in self.jaccard.items())
-        return (
+        # A line may not end between a label and its value.
+        clusters = ", ".join(f"{label}:\xa0{value:.2f}" for label, value in self.jaccard.items())
+        said = (
             f"Stability {self.mean:.3f}: mean adjusted Rand index of {len(self.values)} pairs of "
-            f"{self.n_resamples} subsamples\nof {self.subsample:.0%} of the rows (1 = the same "
-            f"clusters every time, 0 = as chance would have it; 80 % of\nthe pairs between "
-            f"{low:.3f} and {high:.3f}). Mean Jaccard similarity by cluster: {clusters or 'none'}."
+            f"{self.n_resamples} subsamples of {self.subsample:.0%} of the rows (1 = the same "
+            f"clusters every time, 0 = as chance would have it; 80 % of the pairs between "
+            f"{low:.3f} and {high:.3f}).",
+            f"Mean Jaccard similarity by cluster: {clusters or 'none'}.",
         )
+        lines = "\n".join(fill(part, WIDTH, break_on_hyphens=False) for part in said)
+        return lines.replace("\xa0", " ")
 
 
 @validate_params(
@@ -116,7 +130,8 @@ def cluster_stability(
     Raises
     ------
     ValueError
-        If two subsamples need not have two rows in common.
+        If two subsamples need not have two rows in common, or `estimator` asks for more clusters
+        than a subsample has rows.
 
     See Also
     --------
@@ -156,6 +171,15 @@ def cluster_stability(
     """
     n_rows = check_rows(X, 4)
     size = subsample_size(n_rows, subsample)
+    _, (_, last) = split_steps(estimator)
+    asked = last.get_params() if hasattr(last, "get_params") else {}
+    for name in PARAMETERS:
+        if isinstance(asked.get(name), Integral) and asked[name] > size:
+            raise ValueError(
+                f"`estimator` must ask for at most {size} clusters, the rows of a subsample "
+                f"({subsample:g} of {n_rows}, n_samples={n_rows}); got {name}={asked[name]}. Use "
+                "fewer clusters, or raise `subsample`."
+            )
     whole = run_quietly(estimator, X, [{}], {})[0].labels
     draws = cluster_subsamples(
         estimator, X, [{}], size, draw_seeds(random_state, n_resamples), n_jobs

@@ -135,7 +135,7 @@ def test_clear_groups_are_counted_and_the_table_is_tidy():
 def test_a_cloud_has_no_clusters_and_the_result_says_so():
     choice = choose_n_clusters(KMEANS, CLOUD, range(2, 6), **QUICK)
     assert choice.n_clusters == 1
-    text = repr(choice)
+    text = " ".join(repr(choice).split())
     assert text.startswith("No clusters: for none of the 4 numbers tried (2 to 5)")
     assert "The elbow of the inertia is at" in text
     assert "Null: one cloud" in text
@@ -143,6 +143,7 @@ def test_a_cloud_has_no_clusters_and_the_result_says_so():
 
 def test_the_result_says_what_was_chosen_and_why():
     text = repr(choose_n_clusters(KMEANS, X, [3, 4], **QUICK))
+    assert all(len(line) <= 88 for line in text[: text.index(" n_clusters")].splitlines())
     assert text.startswith("4 clusters: silhouette")
     assert "p = 0.050" in text
     assert "n_clusters" in text.splitlines()[-3]
@@ -206,6 +207,10 @@ def test_the_seed_rules_and_frames_give_what_arrays_give():
         ({"n_draws": 9}, "`n_draws` must be at least 19 with alpha=0.05"),
         ({"alpha": 0.0}, "The 'alpha' parameter of choose_n_clusters"),
         ({"X": X[:3]}, "`X` must have at least 4 rows; got 3"),
+        (
+            {"X": X[:8], "n_clusters": [2, 6, 8]},
+            r"`n_clusters` must be at most 6, the rows of a subsample \(0.8 of 8, .*; got 8\.",
+        ),
     ],
 )
 def test_wrong_arguments_are_named(arguments, message):

@@ -15,7 +15,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skfactor.cluster import InductiveClusterer, cluster_stability
+from skfactor.cluster import ClusterStability, InductiveClusterer, cluster_stability
 from skfactor.cluster._stability import jaccard_by_cluster, pairwise_agreement
 
 X, TRUTH = make_blobs(n_samples=90, n_features=3, centers=3, center_box=(-9, 9), random_state=3)
@@ -153,10 +153,13 @@ def test_the_seed_rules_and_the_global_state_is_left_alone():
 def test_the_result_says_in_words_what_it_is():
     text = repr(cluster_stability(KMEANS, X, n_resamples=3, random_state=0))
     assert text.startswith("Stability 1.000: mean adjusted Rand index of 3 pairs of 3 subsamples")
-    assert "80% of the rows" in text
+    assert "80% of the" in text
     assert "0: 1.00, 1: 1.00, 2: 1.00" in text
     nothing = cluster_stability(DBSCAN(eps=1e-9), X, n_resamples=2, random_state=0)
     assert repr(nothing).endswith("by cluster: none.")
+    many = ClusterStability(np.ones(3), pd.Series(1.0, range(12)), n_draws=3, subsample=0.8)
+    assert all(len(line) <= 88 for line in repr(many).splitlines())
+    assert not any(line.endswith(":") for line in repr(many).splitlines())
 
 
 @pytest.mark.parametrize(
@@ -168,6 +171,14 @@ def test_the_result_says_in_words_what_it_is():
         ({"n_resamples": 1}, "The 'n_resamples' parameter of cluster_stability"),
         ({"estimator": "kmeans"}, "The 'estimator' parameter of cluster_stability"),
         ({"X": X[:3]}, "`X` must have at least 4 rows; got 3"),
+        (
+            {"estimator": make_pipeline(StandardScaler(), KMeans(8)), "X": X[:8]},
+            r"ask for at most 6 clusters, the rows of a subsample \(0.8 of 8.*; got n_clusters=8",
+        ),
+        (
+            {"estimator": InductiveClusterer(KMeans(8)), "X": X[:8]},
+            r"ask for at most 6 clusters.*; got clusterer__n_clusters=8",
+        ),
         (
             {"estimator": AgglomerativeClustering(metric="precomputed", linkage="single")},
             "takes a precomputed matrix",

@@ -173,7 +173,7 @@ def test_inverse_refuses_names_that_are_not_one_row(prices):
 def test_the_way_back_does_not_heed_parameters_set_after_the_fit(prices):
     scaler = CumulativeReturns(window=5, scaling="column").fit(prices)
     paths = scaler.transform(prices)
-    scaler.set_params(window=7, scaling="row", log=True, kind="returns")
+    scaler.set_params(window=7, scaling="row", log_returns=True, kind="returns")
     np.testing.assert_array_equal(scaler.transform(prices), paths)
     np.testing.assert_allclose(scaler.inverse_transform(paths, like=prices), prices[:, -5:])
     scaler.fit(prices / 100)
