@@ -11,6 +11,7 @@ from skfactor._typing import ArrayLike
 from skfactor._validation import check_is_fitted
 from skfactor.metrics._assignments import unwrap
 from skfactor.metrics._rows import returns_array
+from skfactor.panel._date_labels import date_readings
 from skfactor.plotting._style import INK, PALETTE, one_axes, outside_legend, tidy
 
 if TYPE_CHECKING:
@@ -219,17 +220,14 @@ class FactorReturnsDisplay:
 
 
 def plottable_dates(index: pd.Index) -> pd.Index:
-    """Return dates that matplotlib can place: periods at their end, other labels by number."""
-    if isinstance(index, pd.PeriodIndex):
-        return index.to_timestamp(how="end").normalize()
-    if isinstance(index, pd.DatetimeIndex):
-        return index
-    if pd.api.types.is_integer_dtype(index.dtype) and len(index):
-        numbers = index.to_numpy(dtype=np.int64)
-        # Months written as numbers have gaps between the years.
-        layout = {6: "%Y%m", 8: "%Y%m%d"}.get(len(str(int(numbers[0]))))
-        if layout is not None:
-            stamps = pd.to_datetime(index.astype(str), format=layout, errors="coerce")
-            if not stamps.isna().any():
-                return pd.DatetimeIndex(stamps)
-    return pd.RangeIndex(1, len(index) + 1)
+    """Return dates that matplotlib can place: periods at their end, other labels by number.
+
+    Months written as numbers are dates too: as numbers they have gaps between the years.
+    """
+    readings = date_readings(index)
+    if len(readings) != 1:
+        return pd.RangeIndex(1, len(index) + 1)
+    dates = readings[0]
+    if isinstance(dates, pd.PeriodIndex):
+        return dates.to_timestamp(how="end").normalize()
+    return dates

@@ -125,8 +125,8 @@ class ReconstructionDisplay:
             A fitted reducer, or pipeline, with ``transform`` and ``inverse_transform``; or
             several, by what the legend is to call them.
         X : {array, DataFrame} of shape (n_samples, n_days)
-            Paths as the reducers were fitted to; a frame whose columns are dates is drawn
-            against them.
+            Paths as the reducers were fitted to; a frame whose columns are dates, also as text
+            such as ``"2024-01-31"``, is drawn against them.
         rows : sequence, default=None
             Rows to draw: names in the index of `X`, or positions where the index does not hold
             whole numbers. By default the first four.

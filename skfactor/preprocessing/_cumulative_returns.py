@@ -82,7 +82,9 @@ class CumulativeReturns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     Names of columns that are dates must rise: datetimes, periods, and text or whole numbers such
     as ``"2020-01-31"``, ``"31/01/2020"``, ``20200131`` and ``202001``, if all read so. Other names
-    say nothing of the order.
+    say nothing of the order. Under ``set_output`` columns keep their names if all are text, as
+    scikit-learn demands, and become ``x0``, ``x1``, ... otherwise. So make dates text,
+    ``X.columns.strftime("%Y-%m-%d")``, for displays to draw the paths against them.
 
     Scaling by row forgets how far a path went: see :meth:`inverse_transform`. Scaled paths are
     what [1]_ clusters.

@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skfactor.plotting import ClusterPathsDisplay, ReconstructionDisplay
 from skfactor.plotting._style import INK, NOISE_COLOR, PALETTE
+from skfactor.preprocessing import CumulativeReturns
 
 N, DAYS = 12, 20
 TICKERS = [f"T{i}" for i in range(N)]
@@ -114,6 +115,17 @@ class TestBothDisplays:
         made.figure_.canvas.draw()
         low, high = made.ax_.get_xlim()
         assert low < mdates.date2num(dates[0]) < mdates.date2num(dates[-1]) < high
+
+    def test_days_written_as_text_are_drawn_as_dates(self, display, paths):
+        dates = pd.bdate_range("2020-11-02", periods=DAYS)
+        prices = pd.DataFrame(np.exp(paths.to_numpy()), TICKERS, dates.strftime("%Y-%m-%d"))
+        made = MAKERS[display](
+            CumulativeReturns().set_output(transform="pandas").fit_transform(prices)
+        )
+        assert made.ax_.get_xlabel() == "date"
+        np.testing.assert_array_equal(
+            made.ax_.lines[0].get_xdata(orig=False), mdates.date2num(dates)
+        )
 
     def test_says_how_to_get_matplotlib(self, display, paths, monkeypatch):
         importing = builtins.__import__
