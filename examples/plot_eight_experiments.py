@@ -571,7 +571,8 @@ returns = {role: stocks.returns[labels[role].index] for role in labels}
 correlations = {role: cluster_correlations(returns[role], labels[role]) for role in labels}
 means = [found.table.to_numpy() for found in correlations.values()]
 shades = {"vmin": min(map(np.nanmin, means)), "vmax": max(map(np.nanmax, means))}
-figure, panels = plt.subplots(1, 2, figsize=(14, 5), layout="constrained")
+# Square cells need the compressed layout for the names beside them to fit.
+figure, panels = plt.subplots(1, 2, figsize=(14, 5), layout="compressed")
 for panel, (role, found) in zip(panels, correlations.items(), strict=True):
     print(f"\n{titles[role]}")
     show(found.upper(), f"correlations_{role}")

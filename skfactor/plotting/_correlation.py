@@ -90,7 +90,8 @@ class CorrelationDisplay:
         triangle : {"full", "upper"}, default="full"
             Draw both halves of the symmetric table or the upper one.
         ax : matplotlib Axes, default=None
-            Axes to draw on; new ones by default.
+            Axes to draw on; new ones by default. Cells are square: where other axes share the
+            figure, make it with ``layout="compressed"``, so that long names fit beside them.
         **imshow_kwargs : dict
             Passed to matplotlib's `imshow`, such as ``vmin``, ``vmax`` and ``cmap``.
 
@@ -128,7 +129,8 @@ class CorrelationDisplay:
         triangle : {"full", "upper"}, default="full"
             Draw both halves of the symmetric table or the upper one.
         ax : matplotlib Axes, default=None
-            Axes to draw on; new ones by default.
+            Axes to draw on; new ones by default. Cells are square: where other axes share the
+            figure, make it with ``layout="compressed"``, so that long names fit beside them.
         **imshow_kwargs : dict
             Passed to matplotlib's `imshow`.
 
@@ -148,7 +150,8 @@ class CorrelationDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on; new ones by default.
+            Axes to draw on; new ones by default. Cells are square: where other axes share the
+            figure, make it with ``layout="compressed"``, so that long names fit beside them.
         triangle : {"full", "upper"}, default="full"
             Draw both halves of the symmetric table or the upper one.
         **imshow_kwargs : dict
@@ -178,7 +181,7 @@ class CorrelationDisplay:
         self.ax_.spines[:].set_visible(False)
         found = self.correlations
         self.ax_.set_title(
-            f"within {found.within:.2f}, between {found.between:.2f} ({found.contrast:+.2f})",
+            f"within {found.within:z.2f}, between {found.between:z.2f} ({found.contrast:+z.2f})",
             fontsize=10,
         )
         self.figure_.colorbar(self.image_, ax=self.ax_, label="mean correlation of returns")
@@ -202,7 +205,7 @@ class CorrelationDisplay:
                     continue
                 said, color = "–", INK
             else:
-                said = f"{value:.2f}"
+                said = f"{value:z.2f}"
                 r, g, b, _ = self.image_.cmap(self.image_.norm(value))
                 # Rec. 709 luminance decides whether dark or light ink can be read.
                 color = "black" if 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.45 else "white"

@@ -2,6 +2,7 @@
 
 import builtins
 import pickle
+from dataclasses import replace
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -443,6 +444,14 @@ class TestElbow:
         legend = [text.get_text() for text in display.ax_.get_legend().get_texts()]
         assert legend == ["inertia", "knee at 3"]
 
+    @pytest.mark.parametrize("chosen", [2, 4])
+    def test_the_line_at_the_number_chosen_ends_below_the_legend(self, chosen):
+        (panel,) = ElbowDisplay(TABLE, chosen=chosen).plot(panels=["silhouette"]).axes_
+        panel.figure.canvas.draw()
+        (line,) = [line for line in panel.lines if line.get_label() == f"chosen: {chosen}"]
+        top = panel.transAxes.transform((0, line.get_ydata()[1]))[1]
+        assert 0 < top <= panel.get_legend().get_window_extent().y0
+
     def test_one_axes_takes_the_first_criterion(self):
         ax = plt.subplots()[1]
         assert list(ElbowDisplay.from_table(TABLE, ax=ax).lines_) == ["inertia"]
@@ -537,11 +546,18 @@ class TestCorrelation:
         display = CorrelationDisplay.from_correlations(found)
         np.testing.assert_allclose(display.image_.get_array(), found.table)
         written = [text.get_text() for text in display.texts_]
-        assert written == [f"{v:.2f}" for v in found.table.to_numpy().ravel()]
+        assert written == [f"{v:z.2f}" for v in found.table.to_numpy().ravel()]
         assert display.ax_.get_title() == (
-            f"within {found.within:.2f}, between {found.between:.2f} ({found.contrast:+.2f})"
+            f"within {found.within:z.2f}, between {found.between:z.2f} ({found.contrast:+z.2f})"
         )
         assert [t.get_text() for t in display.ax_.get_xticklabels()] == ["0", "1", "2"]
+
+    def test_no_number_is_written_as_minus_zero(self, returns, labels):
+        found = replace(cluster_correlations(returns, labels), within=0.2, between=0.2004)
+        found.table.iloc[0, 1] = -0.004
+        display = CorrelationDisplay.from_correlations(found)
+        assert display.ax_.get_title().endswith("(+0.00)")
+        assert display.texts_[1].get_text() == "0.00"
 
     def test_the_upper_triangle_leaves_the_rest_empty(self, returns, labels):
         display = CorrelationDisplay.from_returns(returns, labels, triangle="upper")

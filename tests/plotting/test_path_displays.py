@@ -235,6 +235,32 @@ class TestClusterPaths:
 
 
 class TestReconstruction:
+    @pytest.mark.parametrize("n_rows", [1, 4])
+    @pytest.mark.parametrize("label", ["PCA", "a reducer with a long name", 60 * "n"])
+    def test_the_legend_lies_within_the_figure(self, paths, label, n_rows):
+        reducers = {f"{label} {k}": PCA(2).fit(paths) for k in range(5)}
+        display = ReconstructionDisplay.from_estimator(reducers, paths, range(n_rows))
+        display.figure_.canvas.draw()
+        box, whole = display.legend_.get_window_extent(), display.figure_.bbox
+        assert whole.x0 <= box.x0 < box.x1 <= whole.x1
+        assert whole.y0 <= box.y0 < box.y1 <= whole.y1
+        assert display.ax_.get_window_extent().height > 0.4 * 3.0 * display.figure_.dpi
+
+    @pytest.mark.parametrize(
+        ("codes", "said"),
+        [
+            ([[0.099, -0.025]], "(0.099, -0.025)"),
+            ([[12.34, -5.67]], "(12.3, -5.7)"),
+            ([[100.123, 1.0], [100.456, 5.0]], "(100.12, 1.0)"),
+            ([[0.0, 0.0]], "(0.0, 0.0)"),
+            ([[1.0, 1e-17]], "(1.0, 0.0)"),
+        ],
+    )
+    def test_codes_have_decimals_by_their_spread(self, paths, codes, said):
+        rows = paths.iloc[: len(codes)]
+        display = ReconstructionDisplay(rows, {"same": rows.to_numpy()}, codes=np.array(codes))
+        assert said in display.plot().ax_.get_title()
+
     def test_lines_are_the_path_and_what_each_reducer_makes_of_it(self, paths, reducers):
         display = ReconstructionDisplay.from_estimator(reducers, paths, ["T5", "T1"])
         assert len(display.axes_) == 2
