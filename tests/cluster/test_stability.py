@@ -157,7 +157,7 @@ def test_the_result_says_in_words_what_it_is():
     assert "0: 1.00, 1: 1.00, 2: 1.00" in text
     nothing = cluster_stability(DBSCAN(eps=1e-9), X, n_resamples=2, random_state=0)
     assert repr(nothing).endswith("by cluster: none.")
-    many = ClusterStability(np.ones(3), pd.Series(1.0, range(12)), n_draws=3, subsample=0.8)
+    many = ClusterStability(np.ones(3), pd.Series(1.0, range(12)), n_resamples=3, subsample=0.8)
     assert all(len(line) <= 88 for line in repr(many).splitlines())
     assert not any(line.endswith(":") for line in repr(many).splitlines())
 
