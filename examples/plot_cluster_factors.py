@@ -410,7 +410,7 @@ cubes = PortfolioSort(OURS, 2, method="dependent").sort(panel, target).returns
 test_assets = cubes.loc[made.index].sub(factors["RF"], axis=0)
 models = {"FF3": FF3, "FF5": FF5, "FF3 + ours": [*FF3, *OURS], "FF3 + NIL": [*FF3, "NIL"]}
 compared = compare_models(factors, test_assets, models)
-show(compared.models.rename_axis("model"), "models", 4)
+show(compared.models.drop(columns="n_factors").T.rename_axis("figure"), "models", 4)
 print(f"\n{compared.null}")
 show(compared.nested.set_index(["smaller", "larger"]), "nested", 3)
 

@@ -164,8 +164,8 @@ TrainingCurveDisplay.from_estimator(nets[4])
 # %%
 # Some tickers, their codes and what the decoder makes of them
 # -------------------------------------------------------------
-# A path needs a price on every day. A stock with a gap in the last 256 days has no path and is in no
-# cluster.
+# A path needs a price on every day. A stock with a gap in the last 256 days has no path and is in
+# no cluster.
 
 
 def left_out(prices, kept):
@@ -439,7 +439,7 @@ if OUTPUT:
     folder.mkdir(parents=True, exist_ok=True)
     tables = {
         "reconstruction": reconstruction,
-        "number_of_clusters": choice.table,
+        "number_of_clusters": choice.table.set_index("n_clusters"),
         "members": member_list,
         "own_protocol": own_protocol,
         "overlap": overlaps,
