@@ -44,7 +44,7 @@ DENSE = {
     "n_features": N_FEATURES,
     "hidden_layer_sizes": (32, 16),
     "n_components": N_COMPONENTS,
-    "activation": "relu",
+    "activation": "elu",
     "dropout": 0.0,
     "noise": 0.0,
 }

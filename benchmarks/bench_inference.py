@@ -70,7 +70,7 @@ def fama_macbeth(rounds, n_assets=2000, n_dates=240, n_features=5):
             mine["coef"].loc[[*X.columns, "intercept"]].to_numpy() / peer.params[order] - 1
         ).max(),
         np.abs(
-            mine["bse"].loc[[*X.columns, "intercept"]].to_numpy() / peer.std_errors[order] - 1
+            mine["std_error"].loc[[*X.columns, "intercept"]].to_numpy() / peer.std_errors[order] - 1
         ).max(),
     )
     return {"task": "FamaMacBeth, 2000 x 240 x 5, linearmodels", **row, "difference": difference}
@@ -128,7 +128,7 @@ def sort_2x3(rounds, n_assets=1000, n_dates=360):
     return {"task": "2x3 sort, 1000 x 360, tidyfinance", **row, "difference": float(difference)}
 
 
-def bootstrap(rounds, n_draws=10_000, n_assets=5000, n_dates=360, n_factors=5, few=20):
+def bootstrap(rounds, n_resamples=10_000, n_assets=5000, n_dates=360, n_factors=5, few=20):
     rng = np.random.default_rng(0)
     factors = 0.005 + 0.04 * rng.normal(size=(n_dates, n_factors))
     returns = factors @ rng.normal(0.5, 0.5, (n_factors, n_assets))
@@ -148,16 +148,17 @@ def bootstrap(rounds, n_draws=10_000, n_assets=5000, n_dates=360, n_factors=5, f
                 np.nanpercentile(t, [5, 50, 95])
 
         _, row = race(
-            lambda model=model: alpha_bootstrap(model, n_draws=n_draws, random_state=0),
+            lambda model=model: alpha_bootstrap(model, n_resamples=n_resamples, random_state=0),
             refit,
             rounds,
-            n_draws / few,
+            n_resamples / few,
         )
         tracemalloc.start()
-        alpha_bootstrap(model, n_draws=320, random_state=0)
+        alpha_bootstrap(model, n_resamples=320, random_state=0)
         peak = tracemalloc.get_traced_memory()[1] / values.nbytes
         tracemalloc.stop()
-        task = f"bootstrap of alphas, {n_draws} draws, {n_assets} x {n_dates} x {n_factors}, {name}"
+        size = f"{n_assets} x {n_dates} x {n_factors}"
+        task = f"bootstrap of alphas, {n_resamples} draws, {size}, {name}"
         rows.append({"task": task, **row, "memory": peak})
     return rows
 

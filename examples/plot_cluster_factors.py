@@ -89,10 +89,10 @@ class Market:
     clusters: pd.Series | None = None
 
 
-def synthetic_market(n_stocks=400, n_years=20, random_state=0):
+def synthetic_market(n_assets=400, n_years=20, random_state=0):
     """Draw a market that pays for size, value and the three properties, and nothing else."""
     universe = make_stock_universe(
-        n_stocks, n_years, start_year=2000, cluster_separation=3.5, random_state=random_state
+        n_assets, n_years, start_year=2000, cluster_separation=3.5, random_state=random_state
     )
     rng = np.random.default_rng(random_state)
     factors = universe.factors[[*FF3, "RF"]].copy()
@@ -343,10 +343,10 @@ def alphas(models, Y, maxlags=None):
     return pd.DataFrame(
         {
             "alpha": 1200 * table["coef"],
-            "low": 1200 * table["lower"],
-            "high": 1200 * table["upper"],
-            "t": table["tvalue"],
-            "p": table["pvalue"],
+            "low": 1200 * table["low"],
+            "high": 1200 * table["high"],
+            "t": table["t_value"],
+            "p": table["p_value"],
             "R2": table["rsquared"],
         }
     )
@@ -410,7 +410,7 @@ cubes = PortfolioSort(OURS, 2, method="dependent").sort(panel, target).returns
 test_assets = cubes.loc[made.index].sub(factors["RF"], axis=0)
 models = {"FF3": FF3, "FF5": FF5, "FF3 + ours": [*FF3, *OURS], "FF3 + NIL": [*FF3, "NIL"]}
 compared = compare_models(factors, test_assets, models)
-show(compared.models.rename_axis("model"), "models", 4)
+show(compared.models.drop(columns="n_factors").T.rename_axis("figure"), "models", 4)
 print(f"\n{compared.null}")
 show(compared.nested.set_index(["smaller", "larger"]), "nested", 3)
 
@@ -479,7 +479,7 @@ rows, bootstraps = {}, {}
 for name in ("FF3", "FF5", "FF3 + ours"):
     robust = FamaFrenchRegressor(models[name], cov_type="HAC", use_t=True).fit(factors, stocks)
     plain = FamaFrenchRegressor(models[name]).fit(factors, stocks)
-    bootstraps[name] = alpha_bootstrap(plain, n_draws=2000, random_state=0)
+    bootstraps[name] = alpha_bootstrap(plain, n_resamples=2000, random_state=0)
     table = bootstraps[name].table
     rows[name] = {
         "stocks": stocks.shape[1],
@@ -550,10 +550,10 @@ def verdict(new, joint, compared, stability, lowest):
             f"(GRS {test.statistic:.2f}, {shown(test.p_value)}, {len(made)} months)."
         )
     for name in ("FF3", "FF5", "FF3 + ours"):
-        p = compared.models.loc[name, "grs_pvalue"]
+        p = compared.models.loc[name, "grs_p_value"]
         said = "does not price" if p < 0.05 else "is not shown to misprice"
         sentences.append(f"{name} {said} the eight portfolios ({shown(p)}).")
-    nested = compared.nested.set_index(["smaller", "larger"])["pvalue"]
+    nested = compared.nested.set_index(["smaller", "larger"])["p_value"]
     for larger in ("FF5", "FF3 + ours", "FF3 + NIL"):
         p = nested["FF3", larger]
         said = "add to" if p < 0.05 else "are not shown to add to"

@@ -24,6 +24,7 @@ real prices, which takes about ten minutes. Tables and pictures are written to t
 # Daily prices, a sector for each stock, and the day that splits training from testing.
 
 import os
+import textwrap
 import time
 import warnings
 from pathlib import Path
@@ -64,7 +65,7 @@ if DATA:
     split, seeds, effort = "2014-01-01", (0, 1, 2), {"max_epochs": 4}
     chosen = ["AAPL", "XOM", "JPM", "AMZN"]
 else:
-    universe = make_stock_universe(n_stocks=120, n_years=6, random_state=0)
+    universe = make_stock_universe(n_assets=120, n_years=6, random_state=0)
     prices, sectors = universe.prices, universe.sectors
     split, seeds, effort = "2019-01-01", (0,), {"max_epochs": 6}
     chosen = ["S001", "S040", "S080", "S120"]
@@ -117,6 +118,10 @@ def r2(reducer, paths):
     return 1 - np.square(error).sum() / np.square(rows - MEAN).sum()
 
 
+def pca_r2(n_components):
+    return max(r2(PCA(n_components).fit(X), test) for X in (train.to_numpy(), training_rows))
+
+
 def fit_net(n_components, random_state, rows):
     return ConvAutoencoderReducer(
         n_components,
@@ -130,7 +135,6 @@ def fit_net(n_components, random_state, rows):
 
 nets, rows = {}, []
 for n_components in (2, 4, 8):
-    pca_r2 = max(r2(PCA(n_components).fit(X), test) for X in (train.to_numpy(), training_rows))
     started = time.process_time()
     fits = [fit_net(n_components, seed, training_rows) for seed in seeds]
     seconds = (time.process_time() - started) / len(fits)
@@ -139,10 +143,10 @@ for n_components in (2, 4, 8):
     rows.append(
         {
             "code": n_components,
-            "PCA": pca_r2,
+            "PCA": pca_r2(n_components),
             "autoencoder": np.mean(scores),
             "spread": np.std(scores, ddof=1) if len(scores) > 1 else np.nan,
-            "PCA, one more": r2(PCA(n_components + 1).fit(train.to_numpy()), test),
+            "PCA, one more": pca_r2(n_components + 1),
             "parameters": fits[0].n_parameters_,
             "CPU seconds": seconds,
         }
@@ -153,15 +157,34 @@ reconstruction.round(4)
 # %%
 # A scaled path lies on a sphere, and a bent surface of two dimensions covers more of a sphere than
 # a plane does: that is where a net can gain, most with few values. On real prices it does so with
-# two and four values; here, from a few stocks and six passes, by no more than a hair.
+# two and four values; here, from a few stocks and six passes, it is level with them.
 
 TrainingCurveDisplay.from_estimator(nets[4])
 
 # %%
 # Some tickers, their codes and what the decoder makes of them
 # -------------------------------------------------------------
+# A path needs a price on every day. A stock with a gap in the last 256 days has no path and is in
+# no cluster.
+
+
+def left_out(prices, kept):
+    """Say who has no path, and for want of how many days."""
+    gaps = prices.isna().sum().drop(kept)
+    if gaps.empty:
+        return f"All {len(kept)} stocks have a price on each of the {len(prices)} days."
+    names = ", ".join(f"{ticker} ({days})" for ticker, days in gaps.items())
+    return (
+        f"{len(kept)} of {prices.shape[1]} stocks have a price on each of the {len(prices)} days. "
+        f"Left out, with the days they miss: {names}."
+    )
+
 
 last = rolling_windows(prices.iloc[-WINDOW:], WINDOW).droplevel("date")
+print(left_out(prices.iloc[-WINDOW:], last.index))
+
+# %%
+
 paths = paths_of.transform(last)
 shown = [ticker for ticker in chosen if ticker in paths.index] or None
 YLABEL = "scaled cumulative return"
@@ -177,7 +200,7 @@ ReconstructionDisplay.from_estimator(
 
 codes = pd.DataFrame(nets[4].transform(paths.to_numpy()), index=paths.index)
 choice = choose_n_clusters(
-    KMeans(n_init=5, random_state=0), codes, range(2, 9), n_subsamples=5, random_state=0
+    KMeans(n_init=5, random_state=0), codes, range(2, 9), n_resamples=5, random_state=0
 )
 print(choice)
 ElbowDisplay.from_choice(choice)
@@ -226,7 +249,10 @@ def member_table(labels, prices, sectors):
 
 
 member_list = member_table(labels, last, sectors)
-member_list
+for number, row in member_list.iterrows():
+    print(f"cluster {number}: {row['stocks']} stocks, median gain {row['median gain']:.0%}")
+    print(f"    {row['sectors']}")
+    print(textwrap.fill(row["members"], 88, initial_indent="    ", subsequent_indent="    "))
 
 # %%
 # Agreement with sectors, corrected for chance (adjusted Rand index) and as shared information.
@@ -329,7 +355,15 @@ overlaps = pd.concat(
     },
     names=["clusters"],
 )
-overlaps.round(1) if DATA else "No ticker of the synthetic market is on his list."
+if DATA:
+    his = HIS_CLUSTER_3.split()
+    print(
+        f"Of his {len(his)} stocks {prices.columns.isin(his).sum()} are in the file, "
+        f"{labels.index.isin(his).sum()} in the clusters."
+    )
+else:
+    print("No ticker of the synthetic market is on his list.")
+overlaps.round(1)
 
 # %%
 # Larger codes, longer windows, other clusterers
@@ -340,7 +374,7 @@ overlaps.round(1) if DATA else "No ticker of the synthetic market is on his list
 
 
 def dbscan(codes):
-    distance = NearestNeighbors(n_neighbors=6).fit(codes).kneighbors()[0][:, -1]
+    distance = NearestNeighbors(n_neighbors=5).fit(codes).kneighbors()[0][:, -1]
     return DBSCAN(eps=np.median(distance), min_samples=5)
 
 
@@ -375,7 +409,7 @@ for (window, size), (net, X) in spaces.items():
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Graph is not fully connected")
             found = pd.Series(make(values).fit_predict(values), index=X.index)
-            stable = cluster_stability(make(values), values, n_draws=5, random_state=0).mean
+            stable = cluster_stability(make(values), values, n_resamples=5, random_state=0).mean
         kept = found[found >= 0]
         several = kept.nunique() > 1
         ari, nmi = sector_agreement(kept, sectors) if several else (np.nan, np.nan)
@@ -405,7 +439,7 @@ if OUTPUT:
     folder.mkdir(parents=True, exist_ok=True)
     tables = {
         "reconstruction": reconstruction,
-        "number_of_clusters": choice.table,
+        "number_of_clusters": choice.table.set_index("n_clusters"),
         "members": member_list,
         "own_protocol": own_protocol,
         "overlap": overlaps,

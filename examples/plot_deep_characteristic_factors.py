@@ -67,7 +67,7 @@ class Market:
     effort: dict
 
 
-def panel_of(prices, volumes, filings, risk_free, *, shares, filings_per_year, lag, n_stocks):
+def panel_of(prices, volumes, filings, risk_free, *, shares, filings_per_year, lag, n_assets):
     """Go from daily tables and filings to characteristics and the excess returns beside them.
 
     Firms without accounts are left out, as in the study.
@@ -77,7 +77,7 @@ def panel_of(prices, volumes, filings, risk_free, *, shares, filings_per_year, l
     fundamental = fundamental_characteristics(
         filings,
         technical.index,
-        market_value=worth,
+        market_cap=worth,
         lag=lag,
         filings_per_year=filings_per_year,
     )
@@ -86,7 +86,7 @@ def panel_of(prices, volumes, filings, risk_free, *, shares, filings_per_year, l
     X = X[fundamental["fiscal_end"].notna().to_numpy()]
     by = "dollar_volume" if "dollar_volume" in X else "size"
     # Characteristics are known beforehand, so they may choose the universe of their own date.
-    X = X[liquid_universe(X, n_stocks, by=by, lag=0).to_numpy()]
+    X = X[liquid_universe(X, n_assets, by=by, lag=0).to_numpy()]
     returns = monthly_returns(prices).reindex(X.index)
     rate = risk_free.reindex(X.index.get_level_values("date")).to_numpy()
     y = (returns - rate).rename("excess")
@@ -95,7 +95,7 @@ def panel_of(prices, volumes, filings, risk_free, *, shares, filings_per_year, l
 
 
 def simulated():
-    universe = make_stock_universe(n_stocks=150, n_years=9, random_state=0)
+    universe = make_stock_universe(n_assets=150, n_years=9, random_state=0)
     accounts = universe.fundamentals.join(universe.extension)
     # Shares outstanding follow from market value and price at each fiscal year's end, and are
     # known half a year later.
@@ -112,7 +112,7 @@ def simulated():
         shares=shares,
         filings_per_year=1,
         lag="6 months",
-        n_stocks=120,
+        n_assets=120,
     )
     factors = universe.factors
     groups = universe.clusters.astype(str) + "/" + universe.sectors.astype(str)
@@ -181,7 +181,7 @@ def real_market(folder, name):
             shares=shares,
             filings_per_year=1,
             lag="6 months",
-            n_stocks=400,
+            n_assets=400,
         )
     else:
         table = pd.read_parquet(folder / f"{name}.parquet")
@@ -381,7 +381,7 @@ for title, frame in sets.items():
         ("tangency", tangency_portfolio),
         ("minimum variance", minimum_variance_portfolio),
     ):
-        held = build(frame, min_periods=24).returns.loc[months[market.n_train] :]
+        held = build(frame, min_obs=24).returns.loc[months[market.n_train] :]
         ratio = sharpe_ratio(held)
         rows[kind, title] = [float(ratio), ratio.low, ratio.high, held.std() * np.sqrt(12)]
 portfolios = pd.DataFrame(rows, index=["Sharpe ratio", "from", "to", "volatility a year"]).T
@@ -393,7 +393,7 @@ portfolios.round(2)
 # regressions on earlier months, against the benchmark alone.
 
 span = tests.loc[factors.index[0] :]
-hedges = hedging_effectiveness(span, factors, factors.iloc[:, model.n_factors :], min_periods=36)
+hedges = hedging_effectiveness(span, factors, factors.iloc[:, model.n_factors :], min_obs=36)
 save(hedges.summary, "hedging")
 hedges.summary[["left", "left_by_benchmark", "gain"]].describe().round(3)
 

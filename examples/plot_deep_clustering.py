@@ -43,7 +43,7 @@ from skfactor.preprocessing import PanelImputer, PriceFeatures, merge_tables
 # Three tables are joined by ticker: fundamentals, more fundamentals, and the mean and standard
 # deviation of returns over five horizons. The report says who was dropped, and why.
 
-universe = make_stock_universe(n_stocks=300, random_state=0)
+universe = make_stock_universe(n_assets=300, random_state=0)
 prices = PriceFeatures().set_output(transform="pandas").fit_transform(universe.prices.T)
 features, report = merge_tables(
     fundamentals=universe.cross_section(features="original"),
@@ -90,7 +90,7 @@ choice = choose_n_clusters(
         "silhouette_in_map": make_clustering_scorer("silhouette", space="embedding"),
     },
     n_draws=19,
-    n_subsamples=5,
+    n_resamples=5,
     random_state=0,
 )
 print(choice)

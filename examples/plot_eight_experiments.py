@@ -79,9 +79,9 @@ class Stocks:
     groups: pd.Series
 
 
-def synthetic_stocks(n_stocks=150, cluster_separation=7.0, random_state=0):
+def synthetic_stocks(n_assets=150, cluster_separation=7.0, random_state=0):
     universe = make_stock_universe(
-        n_stocks, cluster_separation=cluster_separation, random_state=random_state
+        n_assets, cluster_separation=cluster_separation, random_state=random_state
     )
     tables = {}
     for year in (2017, 2018, 2019):
@@ -199,14 +199,14 @@ SCORERS = {
 }
 
 
-def judge(pipeline, X, n_clusters, n_draws, n_subsamples=2):
+def judge(pipeline, X, n_clusters, n_draws, n_resamples=2):
     return choose_n_clusters(
         pipeline,
         X,
         n_clusters,
         scoring=SCORERS,
         n_draws=n_draws,
-        n_subsamples=n_subsamples,
+        n_resamples=n_resamples,
         alpha=max(0.05, 1 / (n_draws + 1)),
         random_state=0,
     )
@@ -413,8 +413,8 @@ def plot_scores(scores, n_clusters=6):
         places = table["run"].cat.codes
         panel.barh(
             places,
-            4 * table["null_sd"],
-            left=table["null_mean"] - 2 * table["null_sd"],
+            4 * table["null_std"],
+            left=table["null_mean"] - 2 * table["null_std"],
             color="#BBBBBB",
             height=0.6,
             label="data without clusters (mean ± 2 standard deviations)",
@@ -571,7 +571,8 @@ returns = {role: stocks.returns[labels[role].index] for role in labels}
 correlations = {role: cluster_correlations(returns[role], labels[role]) for role in labels}
 means = [found.table.to_numpy() for found in correlations.values()]
 shades = {"vmin": min(map(np.nanmin, means)), "vmax": max(map(np.nanmax, means))}
-figure, panels = plt.subplots(1, 2, figsize=(14, 5), layout="constrained")
+# Square cells need the compressed layout for the names beside them to fit.
+figure, panels = plt.subplots(1, 2, figsize=(14, 5), layout="compressed")
 for panel, (role, found) in zip(panels, correlations.items(), strict=True):
     print(f"\n{titles[role]}")
     show(found.upper(), f"correlations_{role}")
@@ -609,7 +610,7 @@ keep(figure, "return_risk")
 # something else, and may say "none".
 
 best_run, best_clusterer, _ = chosen_runs["best"]
-choice = judge(*run_of(best_run, best_clusterer), range(2, 9), N_DRAWS, n_subsamples=6)
+choice = judge(*run_of(best_run, best_clusterer), range(2, 9), N_DRAWS, n_resamples=6)
 print(f"{best_run}, {best_clusterer}\n{choice}")
 map_scores = choice.null.query("score == 'map, silhouette'").set_index("n_clusters")["observed"]
 print(f"The map's silhouette alone would choose {map_scores.idxmax()}.")

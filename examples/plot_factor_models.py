@@ -458,7 +458,7 @@ show(predictive, "predictive_r2", 2)
 # A year, with standard errors; net of ten basis points for whatever is bought or sold. Turnover of
 # the long-short portfolio is the share of each side replaced in a month, both sides added up (0 to
 # 2); that of the tangency portfolio the amount bought and sold in a month, as a share of all
-# positions, long and short.
+# positions, long and short (0 to 2 as well).
 
 long_short = long_short_table(market, walks, common)
 show(long_short, "long_short", 2)
@@ -506,7 +506,9 @@ print(scorecard(chosen, market.Z, market.y, cost=COST))
 
 last = chosen.schedule_.index[-1]
 model = chosen.estimators_[-1]
-history = FactorReturnsDisplay.from_returns(chosen.factor_returns_.loc[last], volatility=0.01)
+history = FactorReturnsDisplay.from_returns(
+    chosen.factor_returns_.loc[last], target_volatility=0.01
+)
 history.ax_.axvline(chosen.schedule_["train_end"].iloc[-1], color="0.5", linewidth=0.8)
 keep(history.figure_, "factor_returns")
 

@@ -57,6 +57,7 @@ __all__ = [
     "check_count",
     "check_is_fitted",
     "check_layer_sizes",
+    "check_random_state",
     "check_sample_weight",
     "check_table",
     "column_label",
@@ -279,6 +280,11 @@ def join(items: Iterable[object], first: int = 5) -> str:
     items = list(items)
     rest = len(items) - first
     return ", ".join(map(str, items[:first])) + (f" and {rest} more" if rest > 0 else "")
+
+
+def listed(allowed: Iterable[object]) -> str:
+    """Return the values that a parameter may have, as messages list them."""
+    return ", ".join(map(repr, allowed))
 
 
 def _refuse(columns: list[str], what: str, cause: Exception | None = None) -> None:

@@ -210,7 +210,7 @@ def test_arrow_tables_go_through_the_nulls_and_the_stability():
     np.testing.assert_array_equal(np.asarray(drawn), draw_null(X, random_state=0))
     for read in (NULLS["null_reference"], NULLS["choose_n_clusters"]):
         pd.testing.assert_frame_equal(read(table).table, read(X).table)
-    stability = [cluster_stability(KMEANS, t, n_draws=3, random_state=0) for t in (table, X)]
+    stability = [cluster_stability(KMEANS, t, n_resamples=3, random_state=0) for t in (table, X)]
     np.testing.assert_array_equal(stability[0].values, stability[1].values)
 
 

@@ -7,11 +7,15 @@ every public name is imported, a small market is clustered and regressed, and, w
 hand, a caller's code is checked against the types that ship. ``--extras`` also asks pip whether
 it can resolve every extra. ``--quick`` installs nothing that the package depends on: what is in
 wheel and sdist is compared, and the public names are imported from the wheel by the Python that
-runs this. Needs no package beyond Python's own and a package index.
+runs this. Either way CITATION.cff must name the version that is built, and what a package index
+shows of the README must not link to files of the repository. Needs no package beyond Python's own
+and a package index.
 """
 
 import argparse
+import email
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -53,7 +57,7 @@ from skfactor import AutoencoderReducer, FamaFrenchRegressor, LogStandardizer
 from skfactor.datasets import make_stock_universe
 from skfactor.preprocessing import PanelImputer
 
-universe = make_stock_universe(n_stocks=60, n_years=3, random_state=0)
+universe = make_stock_universe(n_assets=60, n_years=3, random_state=0)
 X = universe.cross_section()
 flow = make_pipeline(
     PanelImputer(cross_section=True),
@@ -98,7 +102,9 @@ def environment(folder: Path) -> Path:
 def build(folder: Path) -> tuple[Path, Path]:
     """Build both, the wheel once more from the sdist alone; return sdist and wheel."""
     python = environment(folder / "builder")
-    run(python, "-m", "pip", "install", "-q", "hatchling")
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        needed = tomllib.load(file)["build-system"]["requires"]
+    run(python, "-m", "pip", "install", "-q", *needed)
     run(python, "-m", "hatchling", "build", "-d", folder / "dist", cwd=ROOT)
     (sdist,), (wheel,) = folder.glob("dist/*.tar.gz"), folder.glob("dist/*.whl")
     run(python, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder / "again", sdist)
@@ -130,6 +136,20 @@ def check_contents(sdist: Path, wheel: Path) -> None:
     missing = (code | set(BESIDE_THE_CODE)) - contents(sdist)
     assert not missing, f"the sdist lacks {sorted(missing)}"
     print(f"{wheel.name} and {sdist.name}: {len(code)} files of code and types in both")
+
+
+def check_metadata(wheel: Path) -> None:
+    """Check that the citation names this version, and that the README's links lead somewhere."""
+    with zipfile.ZipFile(wheel) as file:
+        (name,) = (n for n in file.namelist() if n.endswith(".dist-info/METADATA"))
+        metadata = email.message_from_string(file.read(name).decode())
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    cited = re.findall(r"^version: (\S+)$", citation, re.M)
+    assert cited == [metadata["Version"]], f"CITATION.cff: {cited}; wheel: {metadata['Version']}"
+    readme = metadata.get_payload()
+    assert readme.startswith("# skfactor"), "the wheel lacks the README"
+    relative = re.findall(r"\]\((?![a-z]+:|#)([^)]+)\)", readme)
+    assert not relative, f"the wheel's README links to files that are not beside it: {relative}"
 
 
 def check_names(wheel: Path) -> None:
@@ -177,6 +197,7 @@ def main() -> None:
         folder = (arguments.folder or Path(temporary)).resolve()
         sdist, wheel = build(folder)
         check_contents(sdist, wheel)
+        check_metadata(wheel)
         if arguments.quick:
             check_names(wheel)
             return

@@ -23,13 +23,13 @@ import tomllib
 with open("pyproject.toml", "rb") as file:
     project = tomllib.load(file)["project"]
 extras = project["optional-dependencies"]
-# Of what only tests need, the newest will do, except for the libraries whose frames we take.
-tested = [*project["dependencies"], *extras["plot"], *extras["test"]]
-for requirement in tested:
+# Of what only tests need, the newest will do, except for polars, whose frames we take.
+used = [*project["dependencies"], *extras["plot"], *extras["parquet"]]
+for requirement in [*used, *extras["test"]]:
     name, _, version = requirement.partition(">=")
     if name == "torch":
         print(sys.argv[1])
-    elif requirement in project["dependencies"] + extras["plot"] or name in {"polars", "pyarrow"}:
+    elif requirement in used or name == "polars":
         if not re.fullmatch(r"[\d.]+", version):
             sys.exit(f"pyproject.toml must state one floor for {name}; got {requirement!r}.")
         print(f"{name}=={version}")

@@ -67,14 +67,14 @@ class AlphaResampler:
 
         Parameters
         ----------
-        counts : ndarray of shape (n_draws, n_dates)
+        counts : ndarray of shape (n_resamples, n_dates)
             How often each sample holds each date.
-        alphas : ndarray of shape (n_draws, n_assets) or None
+        alphas : ndarray of shape (n_resamples, n_assets) or None
             True alphas to add to the returns; None for zeros.
 
         Returns
         -------
-        ndarray of shape (n_draws, n_assets)
+        ndarray of shape (n_resamples, n_assets)
             ``NaN`` where an asset has too few returns in a sample, or too few different ones.
         """
         out = np.full((len(counts), self.n_assets), np.nan)

@@ -4,11 +4,8 @@ import itertools
 
 import numpy as np
 
+from skfactor._kernels._pseudo_inverses import pseudo_inverses
 from skfactor._typing import FloatArray, IntArray
-
-# Directions of betas whose second moment is below this share of the largest are not told
-# apart from rounding.
-_RANK_TOLERANCE = 1e-12
 
 
 def section_least_squares(
@@ -23,7 +20,8 @@ def section_least_squares(
     .. math::
         f_t = (B_t' W_t B_t + \rho \, \mathrm{tr}(B_t' W_t B_t) / K \cdot I)^{+} B_t' W_t r_t
 
-    over the observed returns, by minimum norm where betas are collinear.
+    over the observed returns, by minimum norm where betas are collinear. Whether they are does
+    not depend on their units.
 
     Parameters
     ----------
@@ -60,7 +58,10 @@ def section_least_squares(
         B = betas[start:stop].astype(np.float64, copy=False)
         gram[t] = B.T @ (B if weight is None else B * weight[start:stop, None])
         cross[t] = weighted[start:stop] @ B
-    inverse = _inverse(gram, ridge)
+    if ridge:
+        penalty = ridge * np.trace(gram, axis1=1, axis2=2) / max(n_factors, 1)
+        gram += penalty[:, None, None] * np.eye(n_factors)
+    inverse = pseudo_inverses(gram)
     factors = np.einsum("tkl,tl->tk", inverse, cross)
     leverage = np.empty(len(betas))
     for t, (start, stop) in enumerate(itertools.pairwise(starts)):
@@ -92,14 +93,3 @@ def section_fits(betas: FloatArray, factors: FloatArray, starts: IntArray) -> Fl
     for t, (start, stop) in enumerate(itertools.pairwise(starts)):
         np.matmul(betas[start:stop], factors[t], out=fits[start:stop])
     return fits
-
-
-def _inverse(gram: FloatArray, ridge: float) -> FloatArray:
-    """Return the pseudo-inverse of each symmetric matrix, its diagonal raised by the ridge."""
-    values, vectors = np.linalg.eigh(gram)
-    if ridge:
-        values = values + ridge * values.clip(0).mean(axis=1, keepdims=True)
-    kept = values > _RANK_TOLERANCE * values[:, -1:]
-    inverse = np.divide(1.0, values, out=np.zeros_like(values), where=kept & (values > 0))
-    result: FloatArray = np.einsum("tik,tk,tjk->tij", vectors, inverse, vectors)
-    return result

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from numbers import Integral, Real
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from skfactor._validation import HasMethods, Interval, StrOptions, validate_para
 from skfactor.cluster._copula import MARGINS, Margins, fit_null
 from skfactor.cluster._null import NULLS, score_draws
 from skfactor.cluster._runs import (
+    PARAMETERS,
     Setting,
     as_array,
     check_rows,
@@ -21,9 +23,12 @@ from skfactor.cluster._runs import (
     run_settings,
     split_steps,
 )
-from skfactor.cluster._stability import cluster_subsamples, pairwise_agreement, subsample_size
-
-PARAMETERS = ("n_clusters", "n_components", "clusterer__n_clusters", "clusterer__n_components")
+from skfactor.cluster._stability import (
+    WIDTH,
+    cluster_subsamples,
+    pairwise_agreement,
+    subsample_size,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +43,7 @@ class ClusterChoice:
         The number at the elbow of the inertia, for comparison; None if there is no such curve.
     table : DataFrame
         One row for each number tried, with the columns ``n_clusters``, ``inertia``, each score,
-        then for the deciding score ``null_mean``, ``null_sd``, ``lift``, ``p_value``, and
+        then for the deciding score ``null_mean``, ``null_std``, ``lift``, ``p_value``, and
         ``stability``.
     score : str
         Name of the score that decided.
@@ -48,7 +53,7 @@ class ClusterChoice:
         The kind of null data, as :func:`draw_null` defines it.
     null : DataFrame
         Every score beside its null: one row for each score and number tried, with the columns
-        ``score``, ``n_clusters``, ``observed``, ``null_mean``, ``null_sd``, ``lift`` and
+        ``score``, ``n_clusters``, ``observed``, ``null_mean``, ``null_std``, ``lift`` and
         ``p_value``, which takes all numbers tried into account.
     total_inertia : float or None, default=None
         The inertia of one cluster that holds all rows, with which the curve of the inertia, and
@@ -61,7 +66,7 @@ class ClusterChoice:
     >>> from skfactor.cluster import choose_n_clusters
     >>> cloud = np.random.default_rng(0).normal(size=(60, 2))
     >>> kmeans = KMeans(n_init=1, random_state=0)
-    >>> choose_n_clusters(kmeans, cloud, [2, 3], n_subsamples=3, random_state=0)
+    >>> choose_n_clusters(kmeans, cloud, [2, 3], n_resamples=3, random_state=0)
     No clusters: for none of the 2 numbers tried (2 to 3) does the silhouette score
     exceed what data without clusters give ...
     """
@@ -80,7 +85,7 @@ class ClusterChoice:
             tried = self.table["n_clusters"]
             verdict = (
                 f"No clusters: for none of the {len(tried)} numbers tried ({tried.min()} to "
-                f"{tried.max()}) does the {self.score} score\nexceed what data without clusters "
+                f"{tried.max()}) does the {self.score} score exceed what data without clusters "
                 f"give (level {self.alpha:g}, all numbers taken together)."
             )
         else:
@@ -92,14 +97,15 @@ class ClusterChoice:
             )
         elbow = "" if self.elbow is None else f" The elbow of the inertia is at {self.elbow}."
         table = self.table.to_string(index=False, float_format=lambda v: f"{v:.3f}")
-        return f"{verdict}{elbow}\nNull: {NULLS[self.margins]}.\n{table}"
+        said = fill(verdict + elbow, WIDTH, break_on_hyphens=False)
+        return f"{said}\nNull: {NULLS[self.margins]}.\n{table}"
 
 
 @validate_params(
     {
         "estimator": [HasMethods("fit")],
         "n_draws": [Interval(Integral, 2, None, closed="left")],
-        "n_subsamples": [Interval(Integral, 2, None, closed="left")],
+        "n_resamples": [Interval(Integral, 2, None, closed="left")],
         "subsample": [Interval(Real, 0, 1, closed="neither")],
         "alpha": [Interval(Real, 0, 1, closed="neither")],
         "margins": [StrOptions(set(MARGINS))],
@@ -115,7 +121,7 @@ def choose_n_clusters(
     *,
     scoring: Any = None,
     n_draws: int = 19,
-    n_subsamples: int = 10,
+    n_resamples: int = 10,
     subsample: float = 0.8,
     alpha: float = 0.05,
     margins: Margins = "unimodal",
@@ -140,7 +146,7 @@ def choose_n_clusters(
         the input space.
     n_draws : int, default=19
         Number of null data sets.
-    n_subsamples : int, default=10
+    n_resamples : int, default=10
         Number of subsamples for the stability.
     subsample : float, default=0.8
         Share of the rows in each subsample.
@@ -164,7 +170,8 @@ def choose_n_clusters(
     ------
     ValueError
         If `X` is not a table of numbers, the estimator's last step has no number of clusters to
-        set, `n_clusters` holds numbers below 2, or `n_draws` is too small for `alpha`.
+        set, `n_clusters` holds numbers below 2 or above the rows of a subsample, or `n_draws`
+        is too small for `alpha`.
 
     See Also
     --------
@@ -199,7 +206,7 @@ def choose_n_clusters(
     >>> from skfactor.cluster import choose_n_clusters
     >>> X, _ = make_blobs(n_samples=60, centers=3, random_state=3)
     >>> kmeans = KMeans(n_init=1, random_state=0)
-    >>> choice = choose_n_clusters(kmeans, X, range(2, 5), n_subsamples=4, random_state=0)
+    >>> choice = choose_n_clusters(kmeans, X, range(2, 5), n_resamples=4, random_state=0)
     >>> choice.n_clusters
     3
     """
@@ -214,9 +221,16 @@ def choose_n_clusters(
     names = list(scorers)
     parameter = number_parameter(estimator)
     settings: list[Setting] = [{parameter: k} for k in tried]
-    size = subsample_size(check_rows(X, 4), subsample)
+    n_rows = check_rows(X, 4)
+    size = subsample_size(n_rows, subsample)
+    if tried[-1] > size:
+        raise ValueError(
+            f"`n_clusters` must be at most {size}, the rows of a subsample ({subsample:g} of "
+            f"{n_rows}, n_samples={n_rows}); got {tried[-1]}. Try fewer clusters, or raise "
+            "`subsample`."
+        )
     model = fit_null(X, margins)
-    seeds = draw_seeds(random_state, n_draws + n_subsamples)
+    seeds = draw_seeds(random_state, n_draws + n_resamples)
 
     runs = run_settings(estimator, X, settings, scorers)
     drawn = score_draws(estimator, X, settings, scorers, model, seeds[:n_draws], n_jobs)
@@ -226,7 +240,7 @@ def choose_n_clusters(
     null = beside_null(tried, names, observed, drawn)
     table = pd.DataFrame({"n_clusters": tried, "inertia": [run.spread for run in runs]})
     table[names] = observed
-    decisive = ["null_mean", "null_sd", "lift", "p_value"]
+    decisive = ["null_mean", "null_std", "lift", "p_value"]
     table[decisive] = null.loc[: len(tried) - 1, decisive]
     table["stability"] = [
         pairwise_agreement([(rows, labels[i]) for rows, labels in samples]).mean()
@@ -277,7 +291,7 @@ def beside_null(
         draws = pd.DataFrame(drawn[:, :, j])
         part = pd.DataFrame({"score": name, "n_clusters": tried, "observed": observed[:, j]})
         part["null_mean"] = draws.mean()
-        part["null_sd"] = draws.std(ddof=1)
+        part["null_std"] = draws.std(ddof=1)
         part["lift"] = part["observed"] - part["null_mean"]
         part["p_value"] = joint_p_values(observed[:, j], drawn[:, :, j])
         parts.append(part)

@@ -11,7 +11,7 @@ from scipy.special import gammaln, ndtri, stdtrit
 from scipy.stats import rankdata
 
 from skfactor._typing import ArrayLike, FloatArray, IntArray, RandomState
-from skfactor._validation import check_table, draw_seed
+from skfactor._validation import check_table, draw_seed, listed
 
 Margins = Literal["unimodal", "empirical"]
 MARGINS = ("unimodal", "empirical")
@@ -161,7 +161,7 @@ def draw_null(
 def fit_null(X: Any, margins: Margins) -> NullModel:
     """Estimate the margins and the dependence of `X` once, for any number of draws."""
     if margins not in MARGINS:
-        raise ValueError(f"`margins` must be one of {list(MARGINS)}; got {margins!r}.")
+        raise ValueError(f"`margins` must be one of {listed(MARGINS)}; got {margins!r}.")
     table = check_table(X, ensure_min_samples=2).astype(np.float64, copy=False)
     missing = np.isnan(table)
     observed = [np.sort(column[~gone]) for column, gone in zip(table.T, missing.T, strict=True)]

@@ -140,14 +140,14 @@ class ClusterReturns:
 
 
 @validate_params(
-    {"min_periods": [Interval(Integral, 2, None, closed="left")]},
+    {"min_obs": [Interval(Integral, 2, None, closed="left")]},
     prefer_skip_nested_validation=True,
 )
 def cluster_correlations(
     returns: Any,
     labels: ArrayLike | Mapping[Any, Any] | pd.Series,
     *,
-    min_periods: int = 12,
+    min_obs: int = 12,
 ) -> ClusterCorrelations:
     r"""Average the correlations of assets' returns within clusters and between them.
 
@@ -162,7 +162,7 @@ def cluster_correlations(
     labels : array, Series or mapping of shape (n_assets,)
         The cluster of each asset; -1 is noise. A Series or mapping is matched with the columns
         by name, whatever its order.
-    min_periods : int, default=12
+    min_obs : int, default=12
         Dates that two assets must share for their correlation to count; other pairs are left
         out of the means.
 
@@ -175,7 +175,7 @@ def cluster_correlations(
     ------
     ValueError
         If labels and columns do not name the same assets, if `returns` holds text or infinity,
-        or if there are fewer dates than `min_periods`.
+        or if there are fewer dates than `min_obs`.
 
     See Also
     --------
@@ -206,7 +206,7 @@ def cluster_correlations(
     ...     {"A": [1.0, 2.0, 3.0, 0.0], "B": [2.0, 4.0, 6.0, 0.0], "C": [3.0, 2.0, 1.0, 4.0]}
     ... )
     >>> labels = pd.Series({"C": 1, "B": 0, "A": 0})
-    >>> cluster_correlations(returns, labels, min_periods=4).table
+    >>> cluster_correlations(returns, labels, min_obs=4).table
     cluster    0    1
     cluster
     0        1.0 -1.0
@@ -214,12 +214,12 @@ def cluster_correlations(
     """
     frame = _wide_returns(returns)
     coded = encode_labels(labels, frame.columns, what="columns of returns")
-    if len(frame) < min_periods:
+    if len(frame) < min_obs:
         raise ValueError(
-            f"`min_periods` must be at most {len(frame)}, the number of dates in `returns`; got "
-            f"{min_periods}. Give more dates or lower it."
+            f"`min_obs` must be at most {len(frame)}, the number of dates in `returns`; got "
+            f"{min_obs}. Give more dates or lower it."
         )
-    means, n_pairs = mean_correlations(frame.to_numpy(), coded.one_hot(), int(min_periods))
+    means, n_pairs = mean_correlations(frame.to_numpy(), coded.one_hot(), int(min_obs))
     k = coded.n_clusters
     upper = np.triu(np.ones((k, k), dtype=bool), k=1)
     return ClusterCorrelations(

@@ -50,12 +50,12 @@ class NullReference:
     ----------
     mean : Series
         Mean of the score over the draws.
-    sd : Series
+    std : Series
         Its standard deviation over the draws.
     lift : Series
         ``observed - mean``.
     z : Series
-        ``lift / sd``.
+        ``lift / std``.
     p_value : Series
         Share of scores at least as good as the observed one, itself included.
     table : DataFrame
@@ -82,7 +82,7 @@ class NullReference:
         return self.null.mean()
 
     @property
-    def sd(self) -> pd.Series:
+    def std(self) -> pd.Series:
         """Standard deviation of each score over the draws."""
         return self.null.std(ddof=1)
 
@@ -94,7 +94,7 @@ class NullReference:
     @property
     def z(self) -> pd.Series:
         """The lift in standard deviations of the draws."""
-        return self.lift / self.sd.where(self.sd > 0)
+        return self.lift / self.std.where(self.std > 0)
 
     @property
     def p_value(self) -> pd.Series:
@@ -105,9 +105,9 @@ class NullReference:
     @property
     def table(self) -> pd.DataFrame:
         """One row for each score."""
-        columns = ("observed", "mean", "sd", "lift", "z", "p_value")
+        columns = ("observed", "mean", "std", "lift", "z", "p_value")
         return pd.DataFrame({name: getattr(self, name) for name in columns}).rename(
-            columns={"mean": "null_mean", "sd": "null_sd"}
+            columns={"mean": "null_mean", "std": "null_std"}
         )
 
     def __repr__(self) -> str:
@@ -177,7 +177,7 @@ def null_reference(
     Returns
     -------
     NullReference
-        ``observed``, ``mean``, ``sd``, ``lift``, ``z`` and ``p_value``, each a Series with an
+        ``observed``, ``mean``, ``std``, ``lift``, ``z`` and ``p_value``, each a Series with an
         entry for each score, ``null`` with every draw, and ``table``.
 
     Raises

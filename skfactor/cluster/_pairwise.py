@@ -13,7 +13,7 @@ CONSTANT = 1e-12
 
 
 def mean_correlations(
-    returns: FloatArray, member: FloatArray, min_periods: int
+    returns: FloatArray, member: FloatArray, min_obs: int
 ) -> tuple[FloatArray, FloatArray]:
     """Return the mean correlation between the columns of each two groups, self-pairs left out.
 
@@ -23,7 +23,7 @@ def mean_correlations(
         One column an asset; NaN where it has no return.
     member : ndarray of shape (n_assets, n_groups)
         Membership as zeros and ones.
-    min_periods : int
+    min_obs : int
         Dates that a pair must share to be counted.
 
     Returns
@@ -35,7 +35,7 @@ def mean_correlations(
     if present.all():
         sums, counts = _sums_complete(scaled, member)
     else:
-        sums, counts = _sums_by_blocks(scaled, present, member, min_periods)
+        sums, counts = _sums_by_blocks(scaled, present, member, min_obs)
     means = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
     # Within a group every pair was met twice, once in each order.
     n_pairs = counts.copy()
@@ -72,7 +72,7 @@ def _sums_complete(scaled: FloatArray, member: FloatArray) -> tuple[FloatArray, 
 
 
 def _sums_by_blocks(
-    scaled: FloatArray, present: FloatArray, member: FloatArray, min_periods: int
+    scaled: FloatArray, present: FloatArray, member: FloatArray, min_obs: int
 ) -> tuple[FloatArray, FloatArray]:
     """Sum over pairs, each over the dates that both assets have, a block of rows at a time."""
     n_assets, n_groups = member.shape
@@ -88,7 +88,7 @@ def _sums_by_blocks(
         correlation, valid = _correlations(
             *(a[:, start:stop] for a in (scaled, squared, mask)),
             *(a[:, start:] for a in (scaled, squared, mask)),
-            min_periods=min_periods,
+            min_obs=min_obs,
         )
         own = np.arange(stop - start)
         correlation[own, own], valid[own, own] = 0.0, False
@@ -108,7 +108,7 @@ def _correlations(
     yy: FloatArray,
     has_y: FloatArray,
     *,
-    min_periods: int,
+    min_obs: int,
 ) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
     """Correlate columns of `x` and `y` over shared dates; missing values must be 0 in both."""
     shared = has_x.T @ has_y
@@ -116,7 +116,7 @@ def _correlations(
     mean_x, mean_y = x.T @ has_y / n, has_x.T @ y / n
     variance_x = xx.T @ has_y / n - mean_x**2
     variance_y = has_x.T @ yy / n - mean_y**2
-    valid = (shared >= min_periods) & (variance_x > CONSTANT) & (variance_y > CONSTANT)
+    valid = (shared >= min_obs) & (variance_x > CONSTANT) & (variance_y > CONSTANT)
     scale = np.sqrt(np.where(valid, variance_x * variance_y, 1.0))
     correlation = (x.T @ y / n - mean_x * mean_y) / scale
     return np.where(valid, np.clip(correlation, -1.0, 1.0), 0.0), valid

@@ -19,6 +19,8 @@ from skfactor.metrics._clustering import ClusteringScorer
 
 Scorer: TypeAlias = Callable[..., float]
 Setting: TypeAlias = Mapping[str, Any]
+PARAMETERS = ("n_clusters", "n_components", "clusterer__n_clusters", "clusterer__n_components")
+"""What clusterers, mixtures and wrappers of either call the number of clusters."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from numbers import Integral, Real
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,18 @@ from sklearn.utils.parallel import Parallel, delayed
 from skfactor._typing import ArrayLike, FloatArray, IntArray, RandomState
 from skfactor._validation import HasMethods, Interval, validate_params
 from skfactor.cluster._rows import take_rows
-from skfactor.cluster._runs import Setting, check_rows, draw_seeds, run_quietly
+from skfactor.cluster._runs import (
+    PARAMETERS,
+    Setting,
+    check_rows,
+    draw_seeds,
+    run_quietly,
+    split_steps,
+)
 
 Draw = tuple[IntArray, list[IntArray]]
+WIDTH = 88
+"""Characters in a line of what results say."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +40,7 @@ class ClusterStability:
     jaccard : Series
         For each cluster of the full sample, by label: the mean over subsamples of its Jaccard
         similarity to the most similar cluster found there.
-    n_draws : int
+    n_resamples : int
         Number of subsamples.
     subsample : float
         Share of the rows in each.
@@ -51,7 +61,7 @@ class ClusterStability:
 
     values: FloatArray = field(repr=False)
     jaccard: pd.Series = field(repr=False)
-    n_draws: int
+    n_resamples: int
     subsample: float
 
     @property
@@ -61,19 +71,23 @@ class ClusterStability:
 
     def __repr__(self) -> str:
         low, high = np.quantile(self.values, [0.1, 0.9])
-        clusters = ", ".join(f"{label}: {value:.2f}" for label, value in self.jaccard.items())
-        return (
+        # A line may not end between a label and its value.
+        clusters = ", ".join(f"{label}:\xa0{value:.2f}" for label, value in self.jaccard.items())
+        said = (
             f"Stability {self.mean:.3f}: mean adjusted Rand index of {len(self.values)} pairs of "
-            f"{self.n_draws} subsamples\nof {self.subsample:.0%} of the rows (1 = the same "
-            f"clusters every time, 0 = as chance would have it; 80 % of\nthe pairs between "
-            f"{low:.3f} and {high:.3f}). Mean Jaccard similarity by cluster: {clusters or 'none'}."
+            f"{self.n_resamples} subsamples of {self.subsample:.0%} of the rows (1 = the same "
+            f"clusters every time, 0 = as chance would have it; 80 % of the pairs between "
+            f"{low:.3f} and {high:.3f}).",
+            f"Mean Jaccard similarity by cluster: {clusters or 'none'}.",
         )
+        lines = "\n".join(fill(part, WIDTH, break_on_hyphens=False) for part in said)
+        return lines.replace("\xa0", " ")
 
 
 @validate_params(
     {
         "estimator": [HasMethods("fit")],
-        "n_draws": [Interval(Integral, 2, None, closed="left")],
+        "n_resamples": [Interval(Integral, 2, None, closed="left")],
         "subsample": [Interval(Real, 0, 1, closed="neither")],
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
@@ -84,7 +98,7 @@ def cluster_stability(
     estimator: Any,
     X: ArrayLike,
     *,
-    n_draws: int = 20,
+    n_resamples: int = 20,
     subsample: float = 0.8,
     random_state: RandomState = None,
     n_jobs: int | None = None,
@@ -98,8 +112,8 @@ def cluster_stability(
         each subsample, so that the map's instability counts as well as the clusterer's.
     X : array-like of shape (n_samples, n_features)
         The rows.
-    n_draws : int, default=20
-        Number of subsamples. All ``n_draws * (n_draws - 1) / 2`` pairs are compared.
+    n_resamples : int, default=20
+        Number of subsamples. All ``n_resamples * (n_resamples - 1) / 2`` pairs are compared.
     subsample : float, default=0.8
         Share of the rows in each subsample, drawn without replacement.
     random_state : int, RandomState instance or None, default=None
@@ -116,7 +130,8 @@ def cluster_stability(
     Raises
     ------
     ValueError
-        If two subsamples need not have two rows in common.
+        If two subsamples need not have two rows in common, or `estimator` asks for more clusters
+        than a subsample has rows.
 
     See Also
     --------
@@ -156,13 +171,24 @@ def cluster_stability(
     """
     n_rows = check_rows(X, 4)
     size = subsample_size(n_rows, subsample)
+    _, (_, last) = split_steps(estimator)
+    asked = last.get_params() if hasattr(last, "get_params") else {}
+    for name in PARAMETERS:
+        if isinstance(asked.get(name), Integral) and asked[name] > size:
+            raise ValueError(
+                f"`estimator` must ask for at most {size} clusters, the rows of a subsample "
+                f"({subsample:g} of {n_rows}, n_samples={n_rows}); got {name}={asked[name]}. Use "
+                "fewer clusters, or raise `subsample`."
+            )
     whole = run_quietly(estimator, X, [{}], {})[0].labels
-    draws = cluster_subsamples(estimator, X, [{}], size, draw_seeds(random_state, n_draws), n_jobs)
+    draws = cluster_subsamples(
+        estimator, X, [{}], size, draw_seeds(random_state, n_resamples), n_jobs
+    )
     single = [(rows, labels[0]) for rows, labels in draws]
     return ClusterStability(
         values=pairwise_agreement(single),
         jaccard=jaccard_by_cluster(whole, single),
-        n_draws=n_draws,
+        n_resamples=n_resamples,
         subsample=subsample,
     )
 

@@ -130,25 +130,25 @@ def simulate_market(
 def draw_lifetimes(
     rng: np.random.Generator,
     year_of_day: IntArray,
-    n_stocks: int,
+    n_assets: int,
     late_listing_rate: float,
     delisting_rate: float,
 ) -> tuple[IntArray, IntArray]:
     """Draw each stock's first and last day, with a fiscal year end between them."""
     n_days = len(year_of_day)
-    late = rng.random(n_stocks) < late_listing_rate
-    first = np.where(late, rng.integers(1, max(2, n_days // 2), n_stocks), 0)
+    late = rng.random(n_assets) < late_listing_rate
+    first = np.where(late, rng.integers(1, max(2, n_days // 2), n_assets), 0)
     year_ends = np.flatnonzero(np.r_[np.diff(year_of_day) > 0, True])[1:]
     earliest_end = year_ends[np.searchsorted(year_ends, first)]
-    dead = rng.random(n_stocks) < delisting_rate
-    lasting = earliest_end + np.floor(rng.random(n_stocks) * (n_days - earliest_end))
+    dead = rng.random(n_assets) < delisting_rate
+    lasting = earliest_end + np.floor(rng.random(n_assets) * (n_days - earliest_end))
     return first, np.where(dead, lasting, n_days - 1).astype(np.intp)
 
 
 def yearly_volatility(
     returns: FloatArray, observed: npt.NDArray[np.bool_], year_ends: IntArray
 ) -> FloatArray:
-    """Annualised standard deviation of the daily returns of every year; (n_stocks, n_years)."""
+    """Annualised standard deviation of the daily returns of every year; (n_assets, n_years)."""
     columns = []
     for start, stop in itertools.pairwise(year_ends):
         seen = observed[start:stop]

@@ -33,10 +33,10 @@ SECTORS = (
 )
 
 
-def draw_clusters(rng: np.random.Generator, n_stocks: int, n_clusters: int) -> IntArray:
+def draw_clusters(rng: np.random.Generator, n_assets: int, n_clusters: int) -> IntArray:
     """Draw a label per stock; clusters differ in size, and none is empty."""
     weights = rng.uniform(0.7, 1.3, n_clusters)
-    extra = rng.choice(n_clusters, n_stocks - n_clusters, p=weights / weights.sum())
+    extra = rng.choice(n_clusters, n_assets - n_clusters, p=weights / weights.sum())
     labels = np.concatenate([np.arange(n_clusters), extra]).astype(np.intp)
     return rng.permutation(labels)
 

@@ -278,7 +278,7 @@ def read_prices_wide(path: str | PathLike[str]) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame of shape (n_days, n_stocks)
+    DataFrame of shape (n_days, n_assets)
         Prices in float64 with dates ascending in the index ``date``, the columns named
         ``ticker``. Missing prices stay ``NaN``.
 
@@ -366,7 +366,8 @@ def _read_parquet(path: str | PathLike[str]) -> pd.DataFrame:
         return pd.read_parquet(path)
     except ImportError as error:
         raise ImportError(
-            "Reading parquet files needs pyarrow. Install it with `pip install pyarrow`."
+            "Reading parquet files needs pyarrow, which is not installed. "
+            "Run `pip install skfactor[parquet]`."
         ) from error
     except (OSError, ValueError) as error:
         raise ValueError(f"{fspath(path)!r} must be a parquet file: {error}") from error

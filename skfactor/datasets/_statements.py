@@ -51,7 +51,7 @@ class _Firms:
 
     def __init__(self, rng: np.random.Generator, size: FloatArray, n_years: int) -> None:
         self.rng = rng
-        self.size = size  # (n_stocks, 1)
+        self.size = size  # (n_assets, 1)
         self.shape = (len(size), n_years)
 
     def noise(self, scale: float, passing: float = 0.1) -> FloatArray:
@@ -88,17 +88,17 @@ def simulate_statements(
     ----------
     rng : numpy.random.Generator
         Source of randomness.
-    positions : ndarray of shape (n_stocks, 5)
+    positions : ndarray of shape (n_assets, 5)
         Size, value, liquidity, leverage and efficiency, standardised.
-    prices : ndarray of shape (n_stocks, n_years + 1)
+    prices : ndarray of shape (n_assets, n_years + 1)
         Prices at the ends of the years; the first column is the year before the first, which
         items that are changes need.
-    volatility : ndarray of shape (n_stocks, n_years)
+    volatility : ndarray of shape (n_assets, n_years)
         Annualised volatilities of the years.
 
     Returns
     -------
-    dict of str to ndarray of shape (n_stocks, n_years)
+    dict of str to ndarray of shape (n_assets, n_years)
         The columns of ``ORIGINAL`` and ``EXTENSION``; money in millions of dollars, EPS in
         dollars.
     """

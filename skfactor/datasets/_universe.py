@@ -47,10 +47,10 @@ class StockUniverse:
         year's end; the index has the levels ``date`` (31 December) and ``ticker``.
     extension : DataFrame of shape (n_rows, 24)
         The "extension" features on the same index.
-    prices : DataFrame of shape (n_days, n_stocks)
+    prices : DataFrame of shape (n_days, n_assets)
         Daily prices on business days, adjusted for splits and dividends. ``NaN`` before a
         stock is listed and after it is delisted. The first row is the eve of the first year.
-    returns : DataFrame of shape (n_months, n_stocks)
+    returns : DataFrame of shape (n_months, n_assets)
         Monthly returns, dated at calendar month ends: what the daily prices compound to.
         ``NaN`` in months through which a stock was not listed from end to end.
     risk_free : Series of shape (n_months,)
@@ -60,17 +60,17 @@ class StockUniverse:
         ``RF``, the riskless return.
     factors_daily : DataFrame of shape (n_days - 1, 7)
         The same by day.
-    betas : DataFrame of shape (n_stocks, 6)
+    betas : DataFrame of shape (n_assets, 6)
         True betas: ``returns - RF = factors @ betas.T + noise``, with no alpha.
     premia : Series of shape (6,)
         True expected return of each factor, a month.
-    exposures : DataFrame of shape (n_stocks, 5)
+    exposures : DataFrame of shape (n_assets, 5)
         True positions of the stocks on ``size``, ``value``, ``liquidity``, ``leverage`` and
         ``efficiency``, with mean 0 and standard deviation 1 across stocks.
-    clusters : Series of shape (n_stocks,)
+    clusters : Series of shape (n_assets,)
         True cluster of each stock, ``0`` (the smallest firms) to ``n_clusters - 1`` (the
         largest).
-    sectors : Series of shape (n_stocks,)
+    sectors : Series of shape (n_assets,)
         Sector labels: related to the clusters, not equal to them.
 
     See Also
@@ -81,7 +81,7 @@ class StockUniverse:
     Examples
     --------
     >>> from skfactor.datasets import make_stock_universe
-    >>> universe = make_stock_universe(n_stocks=50, n_years=2, random_state=0)
+    >>> universe = make_stock_universe(n_assets=50, n_years=2, random_state=0)
     >>> universe
     StockUniverse(50 stocks, 4 clusters, 2014-12-31 to 2016-12-30)
     >>> universe.factors.columns.to_list()
@@ -142,7 +142,7 @@ class StockUniverse:
         Examples
         --------
         >>> from skfactor.datasets import make_stock_universe
-        >>> universe = make_stock_universe(n_stocks=50, n_years=2, random_state=0)
+        >>> universe = make_stock_universe(n_assets=50, n_years=2, random_state=0)
         >>> universe.cross_section("2016-06-30", features="original").shape
         (50, 8)
         """
@@ -163,7 +163,7 @@ class StockUniverse:
 
 @validate_params(
     {
-        "n_stocks": [Interval(Integral, 1, None, closed="left")],
+        "n_assets": [Interval(Integral, 1, None, closed="left")],
         "n_years": [Interval(Integral, 1, None, closed="left")],
         "n_clusters": [Interval(Integral, 1, None, closed="left")],
         "cluster_separation": [Interval(Real, 0, None, closed="left")],
@@ -176,7 +176,7 @@ class StockUniverse:
     prefer_skip_nested_validation=True,
 )
 def make_stock_universe(
-    n_stocks: int = 300,
+    n_assets: int = 300,
     n_years: int = 5,
     n_clusters: int = 4,
     *,
@@ -195,7 +195,7 @@ def make_stock_universe(
 
     Parameters
     ----------
-    n_stocks : int, default=300
+    n_assets : int, default=300
         Number of stocks.
     n_years : int, default=5
         Number of calendar years of prices, returns and fiscal years.
@@ -268,21 +268,21 @@ def make_stock_universe(
     Examples
     --------
     >>> from skfactor.datasets import make_stock_universe
-    >>> universe = make_stock_universe(n_stocks=60, n_years=3, random_state=0)
+    >>> universe = make_stock_universe(n_assets=60, n_years=3, random_state=0)
     >>> X = universe.cross_section()
     >>> X.shape
     (56, 32)
     >>> universe.clusters.loc[X.index].value_counts().sort_index().to_list()
     [14, 14, 13, 15]
     """
-    if n_stocks < n_clusters:
+    if n_assets < n_clusters:
         raise ValueError(
-            f"`n_stocks` must be at least `n_clusters`, {n_clusters}; got {n_stocks}. "
+            f"`n_assets` must be at least `n_clusters`, {n_clusters}; got {n_assets}. "
             "Ask for fewer clusters or for more stocks."
         )
     rng = np.random.default_rng(draw_seed(random_state))
 
-    labels = draw_clusters(rng, n_stocks, n_clusters)
+    labels = draw_clusters(rng, n_assets, n_clusters)
     positions = draw_positions(rng, labels, cluster_separation)
     sectors = draw_sectors(rng, labels)
 
@@ -293,11 +293,11 @@ def make_stock_universe(
         rng, positions, month_of_day, draw_idiosyncratic_volatility(rng, positions)
     )
 
-    paths = np.empty((len(days), n_stocks))
-    paths[0] = np.exp(np.log(35.0) + 0.4 * positions[:, 0] + 0.4 * rng.standard_normal(n_stocks))
+    paths = np.empty((len(days), n_assets))
+    paths[0] = np.exp(np.log(35.0) + 0.4 * positions[:, 0] + 0.4 * rng.standard_normal(n_assets))
     np.cumprod(1.0 + market.stocks_daily, axis=0, out=paths[1:])
     paths[1:] *= paths[0]
-    first, last = draw_lifetimes(rng, year_of_day, n_stocks, late_listing_rate, delisting_rate)
+    first, last = draw_lifetimes(rng, year_of_day, n_assets, late_listing_rate, delisting_rate)
     day = np.arange(len(days))[:, None]
     listed = (first <= day) & (day <= last)
 
@@ -310,7 +310,7 @@ def make_stock_universe(
             values[rng.random(values.shape) < missing_rate] = np.nan
 
     tickers = pd.Index(
-        [f"S{number:0{len(str(n_stocks))}d}" for number in range(1, n_stocks + 1)], name="ticker"
+        [f"S{number:0{len(str(n_assets))}d}" for number in range(1, n_assets + 1)], name="ticker"
     )
     months = pd.date_range(
         f"{start_year}-01-31", periods=12 * n_years, freq=pd.offsets.MonthEnd(), name="date"

@@ -36,6 +36,7 @@ from skfactor._validation import (
     validate_table,
 )
 from skfactor.exceptions import FitInterrupted
+from skfactor.panel._agreement import refuse_weights_of_other_rows
 
 _FLOATS = [np.float64, np.float32]
 
@@ -211,6 +212,7 @@ class NeuralReducer(
             better, as model selection expects.
         """
         check_is_fitted(self)
+        refuse_weights_of_other_rows(sample_weight, "sample_weight", X=X)
         X = validate_table(self, X, reset=False)
         error = np.square(X - run_module(self.net_.module_, X)).mean(axis=1)
         weight = None if sample_weight is None else check_sample_weight(sample_weight, X)

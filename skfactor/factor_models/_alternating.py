@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
+from skfactor._kernels._pseudo_inverses import pseudo_inverses
 from skfactor._kernels._triangles import invert_factors
 from skfactor._typing import FloatArray
 
@@ -156,8 +157,7 @@ def solve_many(gram: FloatArray, target: FloatArray) -> FloatArray:
     weak = np.flatnonzero(own_share <= DEPENDENT)
     if len(weak):
         matrices = gram[:, :, weak].transpose(2, 0, 1)
-        inverses = np.linalg.pinv(matrices, rcond=1e-12, hermitian=True)
-        solved[:, weak] = np.einsum("tkl,lt->kt", inverses, target[:, weak])
+        solved[:, weak] = np.einsum("tkl,lt->kt", pseudo_inverses(matrices), target[:, weak])
     return solved
 
 
@@ -172,7 +172,5 @@ def solve_symmetric(matrix: FloatArray, target: FloatArray) -> FloatArray:
         if (pivots > DEPENDENT * np.diag(matrix)).all():
             solved: FloatArray = linalg.cho_solve(factor, target, check_finite=False)
             return solved
-    values, vectors = linalg.eigh(matrix, check_finite=False)
-    kept = values > max(values[-1], 0.0) * 1e-12
-    found: FloatArray = vectors[:, kept] @ (vectors[:, kept].T @ target / values[kept])
+    found: FloatArray = pseudo_inverses(matrix[None])[0] @ target
     return found

@@ -176,6 +176,10 @@ class FactorModel(TransformerMixin, RegressorMixin, BaseEstimator, ABC):
         """
         return self.fit(X, y, dates=dates, assets=assets).transform(X, dates=dates, assets=assets)
 
+    def _other_columns(self) -> list[int]:
+        """Return the positions of columns of ``X`` that are no characteristics."""
+        return []
+
     def transform(self, X: ArrayLike, *, dates: Any = None, assets: Any = None) -> Any:
         """Return the betas of each row.
 

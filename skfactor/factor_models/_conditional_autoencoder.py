@@ -8,7 +8,13 @@ import pandas as pd
 
 from skfactor._kernels._sections import section_fits, section_least_squares
 from skfactor._typing import FloatArray, RandomState
-from skfactor._validation import CallbackSupportMixin, Interval, StrOptions, check_layer_sizes
+from skfactor._validation import (
+    CallbackSupportMixin,
+    Interval,
+    StrOptions,
+    check_layer_sizes,
+    listed,
+)
 from skfactor.factor_models._beta_network import Member
 from skfactor.factor_models._ensemble import EnsembleFactorModel
 from skfactor.factor_models._factor_sides import (
@@ -76,7 +82,8 @@ class ConditionalAutoencoderFactorModel(CallbackSupportMixin, EnsembleFactorMode
         training, because their targets overlap.
     returns : Series or DataFrame, default=None
         With ``horizon > 0``: the realised returns of each period, as a Series with a (date,
-        asset) index or a DataFrame with dates in its index and a column for each asset.
+        asset) index or a DataFrame with dates in its index (polars: in the first column) and a
+        column for each asset.
     batch_norm : {"before", "after"} or None, default="before"
         Where hidden units are normalised over a batch, seen from the rectifier.
     dropout : float, default=0.0
@@ -309,9 +316,7 @@ class ConditionalAutoencoderFactorModel(CallbackSupportMixin, EnsembleFactorMode
             For a name that does not exist.
         """
         if name not in _PRESETS:
-            raise ValueError(
-                f"`name` must be one of {', '.join(map(repr, _PRESETS))}; got {name!r}."
-            )
+            raise ValueError(f"`name` must be one of {listed(_PRESETS)}; got {name!r}.")
         return cls(**{**_PRESETS[name], **params})
 
     @property

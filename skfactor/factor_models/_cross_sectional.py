@@ -214,6 +214,9 @@ class CrossSectionalFactorModel(FactorModel):
             )
         return False
 
+    def _other_columns(self) -> list[int]:
+        return [] if self._weights is None else [self._weights]
+
     def _weights_column(self) -> int | None:
         if self.weights is None:
             return None

@@ -7,9 +7,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import pandas as pd
 
+from skfactor._kernels._pseudo_inverses import pseudo_inverses
 from skfactor._typing import FloatArray
 from skfactor.factor_models._observed import observed_factors
-from skfactor.panel._calendar import common_keys, dates_of, some_dates
+from skfactor.panel._calendar import common_keys, dates_of, from_polars, some_dates
 from skfactor.panel._index import as_assets, as_dates, date_level, show_asset
 from skfactor.panel._managed import managed_returns
 from skfactor.panel._panel import Panel
@@ -53,8 +54,7 @@ def managed_inputs(panel: Panel) -> FactorInputs:
         for t, rows in enumerate(panel.sections()):
             Z = _with_constant(panel.X[rows])
             moments[t] = Z.T @ Z
-        inverses = np.linalg.pinv(moments, rcond=1e-10, hermitian=True)
-        _KNOWN[panel] = FactorInputs(values, names, inverses=inverses)
+        _KNOWN[panel] = FactorInputs(values, names, inverses=pseudo_inverses(moments))
     return _KNOWN[panel]
 
 
@@ -153,8 +153,8 @@ def realised_returns(returns: Any, panel: Panel) -> FloatArray:
     Parameters
     ----------
     returns : Series, or DataFrame of shape (n_dates, n_assets)
-        A long series with a (date, asset) index, or a frame with dates in its index and an
-        asset in each column.
+        A long series with a (date, asset) index, or a frame with dates in its index (polars: in
+        its first column) and an asset in each column.
     panel : Panel
         Rows with dates and assets.
 
@@ -210,13 +210,15 @@ def _wide(returns: Any) -> pd.DataFrame:
             wide.index = as_dates(wide.index, "the index of `returns`")
             wide.columns = as_assets(wide.columns, "the index of `returns`")
             return wide
+    returns = from_polars(returns, "`returns`")
     if isinstance(returns, pd.DataFrame):
         dates = dates_of(returns)
         if dates is not None:
             return returns.set_axis(dates, axis=0)
     raise TypeError(
         "`returns` must be a pandas Series with a (date, asset) index or a DataFrame with dates "
-        f"in its index and an asset in each column; got {type(returns).__name__}."
+        "in its index (polars: in its first column) and an asset in each column; got "
+        f"{type(returns).__name__}."
     )
 
 

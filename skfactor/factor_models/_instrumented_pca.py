@@ -26,6 +26,9 @@ from skfactor.factor_models._risk import SpecificVariance
 from skfactor.panel._index import show_date, stacklevel_of_user
 from skfactor.panel._panel import Panel
 
+# R² that may be lost to rounding without a word.
+_LEAST_LOST = 1e-6
+
 
 class InstrumentedPCA(FactorModel):
     r"""Instrumented PCA: betas that are linear in characteristics, on latent factors.
@@ -53,8 +56,9 @@ class InstrumentedPCA(FactorModel):
     max_iter : int, default=1000
         Steps of alternating least squares, at most.
     tol : float, default=1e-6
-        The steps stop when the latent loadings turn by an angle with a smaller sine, and
-        loadings on observed factors and alphas change by a smaller share.
+        The steps stop when the latent loadings, on columns with a mean square of 1, turn by an
+        angle with a smaller sine, and loadings on observed factors and alphas change by a
+        smaller share.
     verbose : int, default=0
         1 prints the change and the R² of every step.
 
@@ -110,6 +114,10 @@ class InstrumentedPCA(FactorModel):
     :math:`\Gamma_\delta` are orthogonal to :math:`\Gamma_\beta`: what they share with it is
     counted as factor returns. Betas and factor returns have no sign and rotation of their own
     beyond this convention.
+
+    **Units.** Fits do not depend on the units of the columns, as long as ``ridge`` is 0; the
+    convention does, and with it the loadings and which factor comes first. Columns of one scale,
+    such as :class:`~skfactor.preprocessing.CrossSectionalScaler` gives, are easier to compare.
 
     **Columns that are zero or made up of others** leave some loadings undetermined: those of
     least norm are taken, and a warning names the columns. A column that is zero on some dates
@@ -210,6 +218,7 @@ class InstrumentedPCA(FactorModel):
                 stacklevel=stacklevel_of_user(),
             )
         self._warn_weak(panel, *problem.weak_dates(found.latent))
+        self._warn_lost(found.lost, problem.sizes)
         self.gamma_ = np.hstack([found.latent, found.observed[:, :n_observed]])
         self.alpha_ = found.observed[:, -1] if self.intercept else np.zeros(len(found.latent))
         self.n_iter_ = found.n_iter
@@ -366,6 +375,20 @@ class InstrumentedPCA(FactorModel):
             "be huge, and so can premia that average them. The columns at fault are "
             f"{join([column_label(j, names) for j in columns])}. Leave those columns or dates "
             "out, ask for fewer factors, or set a `ridge`, such as 1e-3.",
+            LinAlgWarning,
+            stacklevel=stacklevel_of_user(),
+        )
+
+    def _warn_lost(self, lost: float, sizes: FloatArray) -> None:
+        if lost <= _LEAST_LOST:
+            return
+        names = getattr(self, "feature_names_in_", None)
+        least, most = int(np.argmin(sizes)), int(np.argmax(sizes))
+        warnings.warn(
+            f"Rounding has cost {lost:.2g} of R²: orthonormal loadings cannot hold columns as "
+            f"unlike in size as {column_label(least, names)}, of root mean square "
+            f"{sizes[least]:.2g}, and {column_label(most, names)}, of {sizes[most]:.2g}. Bring "
+            "the columns to one scale, such as by CrossSectionalScaler.",
             LinAlgWarning,
             stacklevel=stacklevel_of_user(),
         )

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import linalg
 
 from skfactor._kernels._moments import Moments
+from skfactor._kernels._pseudo_inverses import inverse_roots
 from skfactor._kernels._sections import section_least_squares
 from skfactor._kernels._threads import one_blas_thread
 from skfactor._kernels._triangles import pack_index, unpack
@@ -47,6 +48,8 @@ class Loadings:
         Whether the last step was below the tolerance.
     interrupted : bool
         Whether the user stopped it.
+    lost : float
+        The R² lost to rounding when loadings were brought to the units of the columns.
     """
 
     latent: FloatArray
@@ -55,6 +58,7 @@ class Loadings:
     n_iter: int
     converged: bool
     interrupted: bool
+    lost: float
 
 
 class AlternatingLeastSquares:
@@ -63,6 +67,9 @@ class AlternatingLeastSquares:
     Observed factors :math:`g_t` may include a constant, whose loadings are alphas. The moments
     :math:`Z_t' Z_t` are kept as lower triangles, so that each half of a step is one matrix
     product: for all dates with given loadings, for all loadings with given factors.
+
+    Inside, columns have a mean square of 1, and so have returns and observed factors: neither
+    rounding nor steps and their extrapolation depend on units.
 
     Parameters
     ----------
@@ -81,29 +88,38 @@ class AlternatingLeastSquares:
     ) -> None:
         self.n_latent = n_latent
         self.counts = moments.counts
-        # Inside, returns and observed factors have a mean square of 1: steps and their
-        # extrapolation do not depend on units.
         self.scale = _size(moments.squares.sum() / max(self.counts.sum(), 1.0))
         sizes = _size(np.mean(observed**2, axis=0))
         self.observed = observed / sizes
         self.units = np.concatenate([np.ones(n_latent), self.scale / sizes])
-        gram, cross = moments.gram, moments.cross
+        gram = moments.gram
         self.squares = np.einsum("tll->tl", gram).copy()
         total = gram.sum(axis=0)
-        self.span = independent_span(total)
-        if self.span is not None:
-            gram = np.matmul(self.span.T, gram @ self.span)
-            cross = cross @ self.span
-            total = self.span.T @ total @ self.span
-        self.cross = cross / self.scale
-        self.n_columns = cross.shape[1]
+        self.sizes = _size(np.diag(total) / max(self.counts.sum(), 1.0))
+        found = independent_span(total)
+        # What takes loadings inside, and those inside to the ones of least norm outside.
+        self.span: FloatArray | None = None
+        self.inward, self.outward = np.diag(self.sizes), np.diag(1.0 / self.sizes)
+        if found is not None:
+            span, null = found
+            self.span = span
+            self.inward = span.T * self.sizes
+            self.outward = span / self.sizes[:, None]
+            self.outward -= null @ (null.T @ self.outward)
+            gram = np.matmul(span.T, (gram / np.outer(self.sizes, self.sizes)) @ span)
+        self.n_columns = self.outward.shape[1]
         self.rows, self.columns = pack_index(self.n_columns)
         self.packed = np.ascontiguousarray(gram[:, self.rows, self.columns].T)
+        if found is None:
+            self.packed /= (self.sizes[self.rows] * self.sizes[self.columns])[:, None]
+        self.cross = self._cross_inside(moments.cross)
+        self.mean_gram = unpack(self.packed.sum(axis=1, keepdims=True), self.n_columns)[:, :, 0]
+        self.mean_gram /= max(self.counts.sum(), 1.0)
         if ridge:
-            # An orthonormal basis of the columns: the penalty is the same in any of them.
+            # The penalty is on the sum of squared loadings times factors outside.
             mean = np.trace(moments.gram, axis1=1, axis2=2) / moments.gram.shape[1]
-            self.packed[self.rows == self.columns] += ridge * mean
-        self.mean_gram = total / max(self.counts.sum(), 1.0)
+            penalty = (self.outward.T @ self.outward)[self.rows, self.columns]
+            self.packed += np.outer(penalty, ridge * mean)
         self.factor_pairs = pack_index(n_latent + observed.shape[1])
         # Where each element of the equations for all loadings stands among sums of triangles.
         pairs = _triangle_places(self.n_factors)
@@ -148,10 +164,7 @@ class AlternatingLeastSquares:
         Loadings
             The best loadings found.
         """
-        if cross is None:
-            cross = self.cross
-        else:
-            cross = (cross if self.span is None else cross @ self.span) / self.scale
+        cross = self.cross if cross is None else self._cross_inside(cross)
         gamma = self._start(cross) if start is None else self._orthogonal(self._inside(start))
         n_returns = max(self.counts.sum(), 1.0)
         gained = 0.0
@@ -167,9 +180,17 @@ class AlternatingLeastSquares:
                 report(n_iter, change, gained / n_returns)
 
         end = alternate(step, self._aligned, gamma, max_iter=max_iter, tol=tol, report=tell)
-        factors, _ = self._factors(end.loadings, cross)
-        latent, observed, factors = self._identified(end.loadings, factors)
-        return Loadings(latent, observed, factors, end.n_iter, end.converged, end.interrupted)
+        _, best = self._factors(end.loadings, cross)
+        latent, observed, factors, explained = self._identified(end.loadings, cross)
+        return Loadings(
+            latent,
+            observed,
+            factors,
+            end.n_iter,
+            end.converged,
+            end.interrupted,
+            (best - explained) / n_returns,
+        )
 
     def factors_of(self, loadings: FloatArray) -> FloatArray:
         """Return the latent factors of given loadings on latent and observed factors."""
@@ -186,13 +207,9 @@ class AlternatingLeastSquares:
         Returns
         -------
         ndarray of shape (n_dates, n_latent, n_latent)
-            Of the pseudo-inverse where there are fewer assets than factors.
+            Where there are fewer assets than factors, of an inverse on what their betas span.
         """
-        values, vectors = np.linalg.eigh(self._second_moments(latent))
-        seen = values > 1e-12 * np.maximum(values[:, -1:], 0.0)
-        size = np.sqrt(np.divide(1.0, values, out=np.zeros_like(values), where=seen))
-        roots: FloatArray = vectors * size[:, None]
-        return roots
+        return inverse_roots(self._second_moments(self.inward @ latent))
 
     def weak_dates(self, latent: FloatArray) -> tuple[IntArray, IntArray]:
         """Return dates whose betas do not tell the factors apart, and the columns to blame.
@@ -213,7 +230,9 @@ class AlternatingLeastSquares:
         K = latent.shape[1]
         if not K:
             return np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp)
-        values, vectors = np.linalg.eigh(self._second_moments(latent))
+        # Of loadings that are orthonormal inside, for units not to tell factors apart.
+        inside = np.linalg.qr(self.inward @ latent)[0]
+        values, vectors = np.linalg.eigh(self._second_moments(inside))
         dates = np.flatnonzero((values[:, 0] < _WEAK * values[:, -1]) & (self.counts >= K))
         if not len(dates):
             return dates, dates
@@ -221,13 +240,12 @@ class AlternatingLeastSquares:
         idle = np.flatnonzero(weak < _WEAK * self.squares.sum(axis=0) / self.counts.sum())
         if len(idle):
             return dates, idle
-        unseen = np.abs(latent @ vectors[dates[0], :, 0])
+        unseen = inside @ vectors[dates[0], :, 0]
+        unseen = np.abs(unseen if self.span is None else self.span @ unseen)
         return dates, np.flatnonzero(unseen > unseen.max() / 2)
 
     def _second_moments(self, latent: FloatArray) -> FloatArray:
-        """Return the second moments of each date's latent betas."""
-        if self.span is not None:
-            latent = self.span.T @ latent
+        """Return the second moments of each date's latent betas, of loadings inside."""
         first, second = pack_index(latent.shape[1])
         packed = self._products(latent, first, second).T @ self.packed
         return unpack(packed, latent.shape[1]).transpose(2, 0, 1)
@@ -242,7 +260,13 @@ class AlternatingLeastSquares:
 
     def _inside(self, loadings: FloatArray) -> FloatArray:
         """Return loadings on the basis and in the units of the inside."""
-        return (loadings if self.span is None else self.span.T @ loadings) / self.units
+        inside: FloatArray = self.inward @ loadings / self.units
+        return inside
+
+    def _cross_inside(self, cross: FloatArray) -> FloatArray:
+        """Return sums of characteristics times returns on the basis and in the units inside."""
+        cross = cross / self.sizes
+        return (cross if self.span is None else cross @ self.span) / self.scale
 
     def _start(self, cross: FloatArray) -> FloatArray:
         """Return the solution for moments of every date that are proportional to their mean."""
@@ -310,19 +334,23 @@ class AlternatingLeastSquares:
         return solve_symmetric(matrix, target).reshape(L, K)
 
     def _identified(
-        self, gamma: FloatArray, factors: FloatArray
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Rotate to orthogonal factors in falling order, with means that are not negative."""
+        self, gamma: FloatArray, cross: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray, float]:
+        """Return loadings outside, and orthogonal factors in falling order, means not negative.
+
+        Beside them stands the sum of squares that they explain.
+        """
         K = self.n_latent
+        gamma = self._orthogonal(self.outward @ gamma)
+        factors, explained = self._factors(self.inward @ gamma, cross)
         if K:
             _, _, Vt = np.linalg.svd(factors, full_matrices=len(factors) < K)
             rotation = Vt.T * np.where((factors @ Vt.T).mean(axis=0) < 0, -1.0, 1.0)
-            factors = factors @ rotation
             gamma = np.hstack([gamma[:, :K] @ rotation, gamma[:, K:]])
-        if self.span is not None:
-            gamma = self.span @ gamma
+            # Not the old ones turned: those of a column in small units would lose their digits.
+            factors, explained = self._factors(self.inward @ gamma, cross)
         gamma = gamma * self.units
-        return gamma[:, :K], gamma[:, K:], self.scale * factors
+        return gamma[:, :K], gamma[:, K:], self.scale * factors, explained
 
 
 def _size(mean_squares: Any) -> Any:

@@ -23,9 +23,9 @@ _MIN_RETURNS = 12
 class PCAFactorModel(FactorModel):
     r"""Principal components of returns: betas that an asset keeps, on latent factors.
 
-    Characteristics are not looked at: of ``X`` it is the index that counts. Assets may come
-    and go. With ``gamma`` above 0 factors are chosen for the mean returns that they explain as
-    well as for the variation: the risk-premium PCA of Lettau and Pelger [1]_.
+    Characteristics are not looked at and may be missing: of ``X`` it is the index that counts.
+    Assets may come and go. With ``gamma`` above 0 factors are chosen for the mean returns that
+    they explain as well as for the variation: the risk-premium PCA of Lettau and Pelger [1]_.
 
     Parameters
     ----------
@@ -176,6 +176,7 @@ class PCAFactorModel(FactorModel):
         tags = super().__sklearn_tags__()
         # Of rows without dates and assets nothing but the mean return is known.
         tags.regressor_tags.poor_score = True
+        tags.input_tags.allow_nan = True
         return tags
 
     def _fit_panel(self, panel: Panel) -> bool:

@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from skfactor._typing import FloatArray
+from skfactor._validation import listed
 
 Method = Literal["expanding", "rolling", "ewma", "ar1"]
 METHODS: tuple[str, ...] = get_args(Method)
@@ -70,9 +71,7 @@ class PremiaForecast:
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
-            raise ValueError(
-                f"`method` must be one of {', '.join(map(repr, METHODS))}; got {self.method!r}."
-            )
+            raise ValueError(f"`method` must be one of {listed(METHODS)}; got {self.method!r}.")
         if not (self.window >= 1 and float(self.window).is_integer()):
             raise ValueError(
                 f"`window` must be a whole number of dates, at least 1; got {self.window!r}."
@@ -135,6 +134,5 @@ def as_forecast(premia: Any) -> PremiaForecast:
     if premia in METHODS:
         return PremiaForecast(premia)
     raise ValueError(
-        f"`premia` must be one of {', '.join(map(repr, METHODS))} or a PremiaForecast; "
-        f"got {premia!r}."
+        f"`premia` must be one of {listed(METHODS)} or a PremiaForecast; got {premia!r}."
     )

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import linalg
 
+from skfactor._kernels._pseudo_inverses import null_basis
 from skfactor._typing import FloatArray, IntArray
 from skfactor.factor_models._alternating import DEPENDENT
 
@@ -32,8 +33,8 @@ def dependent_columns(gram: FloatArray) -> IntArray:
     return np.setdiff1d(np.arange(len(scaled)), kept)
 
 
-def independent_span(gram: FloatArray) -> FloatArray | None:
-    """Return an orthonormal basis of the loadings that rows can tell apart.
+def independent_span(gram: FloatArray) -> tuple[FloatArray, FloatArray] | None:
+    """Return what rows can tell apart of loadings, and what they cannot.
 
     Parameters
     ----------
@@ -42,20 +43,20 @@ def independent_span(gram: FloatArray) -> FloatArray | None:
 
     Returns
     -------
-    ndarray of shape (n_features, rank) or None
-        None if the columns are independent.
+    span : ndarray of shape (n_features, rank)
+        An orthonormal basis of the loadings on columns of length one that rows tell apart.
+    null : ndarray of shape (n_features, n_features - rank)
+        An orthonormal basis of the loadings on the columns as they are that change no row;
+        loadings of least norm are orthogonal to it. None in place of both if the columns are
+        independent.
     """
     scaled, size = _correlations(gram)
     values, vectors = linalg.eigh(scaled)
-    null = values <= DEPENDENT * max(values[-1], 1.0)
-    if not null.any():
+    unseen = values <= DEPENDENT * max(values[-1], 1.0)
+    if not unseen.any():
         return None
-    # What changes no row, in the units of the columns; loadings of least norm are
-    # orthogonal to it.
-    unseen = vectors[:, null] / size[:, None]
-    basis = np.linalg.qr(unseen / np.linalg.norm(unseen, axis=0), mode="complete")[0]
-    span: FloatArray = basis[:, int(null.sum()) :]
-    return span
+    null = null_basis(vectors[None][:, :, unseen], size[None])[0]
+    return vectors[:, ~unseen], null
 
 
 def _correlations(gram: FloatArray) -> tuple[FloatArray, FloatArray]:

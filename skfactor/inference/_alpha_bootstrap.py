@@ -31,9 +31,9 @@ class AlphaBootstrap:
         One row for each percentile of the cross-section of t statistics: ``actual``;
         ``simulated``, the mean over draws; ``low`` and ``high``, between which 90 % of the
         draws lie; ``below``, the share of draws whose percentile is lower than the actual one.
-    tvalues : Series of shape (n_assets,)
+    t_values : Series of shape (n_assets,)
         The actual t statistics; ``NaN`` for an asset with too few returns.
-    draws : DataFrame of shape (n_draws, n_percentiles)
+    draws : DataFrame of shape (n_resamples, n_percentiles)
         The percentiles of each draw.
     null : str
         The null hypothesis in words.
@@ -55,13 +55,13 @@ class AlphaBootstrap:
     >>> rng = np.random.default_rng(0)
     >>> factors = rng.normal(0.005, 0.04, (120, 1))
     >>> returns = factors + rng.normal(0, 0.03, (120, 50))
-    >>> found = alpha_bootstrap(factors, returns, n_draws=200, random_state=0)
+    >>> found = alpha_bootstrap(factors, returns, n_resamples=200, random_state=0)
     >>> found.table.columns.to_list()
     ['actual', 'simulated', 'low', 'high', 'below']
     """
 
     table: pd.DataFrame
-    tvalues: pd.Series
+    t_values: pd.Series
     draws: pd.DataFrame = field(repr=False)
     null: str
     n_assets: int
@@ -82,7 +82,7 @@ class AlphaBootstrap:
 
 @validate_params(
     {
-        "n_draws": [Interval(Integral, 1, None, closed="left")],
+        "n_resamples": [Interval(Integral, 1, None, closed="left")],
         "percentiles": [None, "array-like"],
         "alpha_std": [Interval(Real, 0, None, closed="left")],
         "min_obs": [None, Interval(Integral, 1, None, closed="left")],
@@ -95,11 +95,11 @@ def alpha_bootstrap(
     factors: ArrayLike,
     returns: ArrayLike | None = None,
     *,
-    n_draws: int = 10_000,
+    n_resamples: int = 10_000,
     percentiles: Sequence[float] | None = None,
     alpha_std: float = 0.0,
     min_obs: int | None = None,
-    random_state: RandomState = None,
+    random_state: RandomState = 0,
     verbose: int = 0,
 ) -> AlphaBootstrap:
     r"""Compare the t statistics of many alphas with those of luck alone.
@@ -117,7 +117,7 @@ def alpha_bootstrap(
     returns : array-like of shape (n_dates, n_assets), default=None
         Excess returns, ``NaN`` where there is none; aligned with the factors by date where both
         carry dates. None beside a fitted model.
-    n_draws : int, default=10000
+    n_resamples : int, default=10000
         The number of samples.
     percentiles : sequence of float, default=None
         Which percentiles of the cross-section, between 0 and 100. ``None`` takes those of [1]_:
@@ -129,8 +129,9 @@ def alpha_bootstrap(
     min_obs : int or None, default=None
         The fewest returns that an asset must have, in the data and in each sample. ``None``
         means 8, or three more than there are coefficients if that is more.
-    random_state : int, RandomState instance or None, default=None
-        The seed. Two runs with the same integer are equal.
+    random_state : int, RandomState instance or None, default=0
+        The seed. Not None, so that the same returns have the same table each time they are
+        reported; another seed shows what it owes to the draws.
     verbose : int, default=0
         Above 0, a progress bar is drawn on the error stream.
 
@@ -188,7 +189,7 @@ def alpha_bootstrap(
     >>> returns = factors @ rng.normal(1, 0.3, (3, 200)) + rng.normal(0, 0.03, (120, 200))
     >>> returns[:, :20] += 0.01
     >>> found = alpha_bootstrap(
-    ...     factors, returns, n_draws=200, percentiles=(10, 50, 95), random_state=0
+    ...     factors, returns, n_resamples=200, percentiles=(10, 50, 95), random_state=0
     ... )
     >>> found.null
     'The true alphas of all 200 assets are zero: what differs between them is luck.'
@@ -210,22 +211,22 @@ def alpha_bootstrap(
         raise ValueError(
             f"`min_obs` must be more than the number of coefficients, {n_params}; got {least}."
         )
-    tvalues = np.where(model.nobs_ >= least, model.tvalues_[:, 0], np.nan)
-    kept = np.flatnonzero(~np.isnan(tvalues))
+    t_values = np.where(model.nobs_ >= least, model.tvalues_[:, 0], np.nan)
+    kept = np.flatnonzero(~np.isnan(t_values))
     if len(kept) < 2:
         raise ValueError(
             f"At least 2 assets must have {least} returns that vary; got {len(kept)} of "
-            f"{len(tvalues)}. Lower `min_obs`, or test one asset by its p-value."
+            f"{len(t_values)}. Lower `min_obs`, or test one asset by its p-value."
         )
-    if len(kept) < len(tvalues):
+    if len(kept) < len(t_values):
         notes += (
-            f"{len(tvalues) - len(kept)} of {len(tvalues)} assets are left out, with fewer than "
+            f"{len(t_values) - len(kept)} of {len(t_values)} assets are left out, with fewer than "
             f"{least} returns.",
         )
     residuals = used @ model.coef_[:, model._training.kept].T
     residuals += model.intercept_
     np.subtract(excess, residuals, out=residuals)
-    if len(kept) < len(tvalues):
+    if len(kept) < len(t_values):
         residuals = residuals[:, kept]
     spread: FloatArray = np.zeros(len(kept))
     if alpha_std:
@@ -233,9 +234,9 @@ def alpha_bootstrap(
     resampler = AlphaResampler(residuals, used, least)
     del excess, residuals
     draws = _percentiles_of_draws(
-        resampler, spread, n_draws, levels / 100.0, draw_seed(random_state), verbose
+        resampler, spread, n_resamples, levels / 100.0, draw_seed(random_state), verbose
     )
-    actual = _percentiles(tvalues[kept][None], levels / 100.0)[0]
+    actual = _percentiles(t_values[kept][None], levels / 100.0)[0]
     index = pd.Index(levels, name="percentile")
     low, high = np.nanquantile(draws, [0.05, 0.95], axis=0)
     table = pd.DataFrame(
@@ -256,7 +257,7 @@ def alpha_bootstrap(
         )
     return AlphaBootstrap(
         table,
-        pd.Series(tvalues, names, name="tvalue"),
+        pd.Series(t_values, names, name="t_value"),
         pd.DataFrame(draws, columns=index),
         null,
         len(kept),
@@ -284,21 +285,21 @@ def _relative_risk(residuals: FloatArray, n_params: int) -> FloatArray:
 def _percentiles_of_draws(
     resampler: AlphaResampler,
     spread: FloatArray,
-    n_draws: int,
+    n_resamples: int,
     levels: FloatArray,
     seed: int,
     verbose: int,
 ) -> FloatArray:
-    """Return the percentiles of each draw; (n_draws, n_percentiles)."""
+    """Return the percentiles of each draw; (n_resamples, n_percentiles)."""
     # Two streams: the dates of a draw do not depend on whether alphas are drawn too.
     of_dates, of_alphas = (
         np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(2)
     )
     n_dates = resampler.n_dates
-    draws = np.empty((n_draws, len(levels)))
-    progress = Progress(n_draws, "draws", verbose)
-    for start in range(0, n_draws, DRAWS):
-        stop = min(start + DRAWS, n_draws)
+    draws = np.empty((n_resamples, len(levels)))
+    progress = Progress(n_resamples, "draws", verbose)
+    for start in range(0, n_resamples, DRAWS):
+        stop = min(start + DRAWS, n_resamples)
         dates = of_dates.integers(0, n_dates, (stop - start, n_dates))
         line = np.arange(stop - start)[:, None] * n_dates
         counts = np.bincount((dates + line).ravel(), minlength=(stop - start) * n_dates)

@@ -22,14 +22,14 @@ class ModelComparison:
     Parameters
     ----------
     models : pandas.DataFrame
-        One row for each model. ``n_factors``; ``mean_abs_alpha``, ``mean_abs_tvalue`` and
+        One row for each model. ``n_factors``; ``mean_abs_alpha``, ``mean_abs_t_value`` and
         ``mean_rsquared_adj`` over assets; ``sharpe2``, the squared Sharpe ratio a period of the
         best portfolio of the factors; ``sharpe2_unbiased``, the same less its bias; ``grs``
-        and ``grs_pvalue``, ``NaN`` for too many assets; ``joint_alpha`` and
-        ``joint_alpha_pvalue``.
+        and ``grs_p_value``, ``NaN`` for too many assets; ``joint_alpha`` and
+        ``joint_alpha_p_value``.
     nested : pandas.DataFrame
         One row for each pair of which the ``smaller`` model's factors are among those of the
-        ``larger``: ``sharpe2_gain``, and ``statistic`` and ``pvalue`` of the GRS test of the
+        ``larger``: ``sharpe2_gain``, and ``statistic`` and ``p_value`` of the GRS test of the
         further factors on the smaller model.
 
     Attributes
@@ -45,7 +45,7 @@ class ModelComparison:
     >>> factors = rng.normal(0.005, 0.04, (240, 2))
     >>> returns = factors @ rng.normal(size=(2, 5)) + rng.normal(0, 0.03, (240, 5))
     >>> compare_models(factors, returns, {"one": [0], "two": [0, 1]}).nested.columns.to_list()
-    ['smaller', 'larger', 'sharpe2_gain', 'statistic', 'pvalue']
+    ['smaller', 'larger', 'sharpe2_gain', 'statistic', 'p_value']
     """
 
     models: pd.DataFrame
@@ -118,7 +118,7 @@ def compare_models(
     --------
     >>> from skfactor.datasets import make_stock_universe
     >>> from skfactor.inference import compare_models
-    >>> universe = make_stock_universe(n_stocks=20, random_state=0)
+    >>> universe = make_stock_universe(n_assets=20, random_state=0)
     >>> excess = universe.returns.sub(universe.factors["RF"], axis=0)
     >>> compared = compare_models(
     ...     universe.factors, excess, {"capm": "capm", "ff3": "ff3", "all": ["ff3", "LIQ"]}
@@ -147,7 +147,7 @@ def compare_models(
             pairs.append((one, other, gain, statistic, p_value))
     table = pd.DataFrame.from_dict(rows, orient="index")
     table["n_factors"] = table["n_factors"].astype(int)
-    columns = ["smaller", "larger", "sharpe2_gain", "statistic", "pvalue"]
+    columns = ["smaller", "larger", "sharpe2_gain", "statistic", "p_value"]
     return ModelComparison(table, pd.DataFrame(pairs, columns=columns))
 
 
@@ -173,12 +173,12 @@ def _describe(model: FamaFrenchRegressor) -> dict[str, float]:
     return {
         "n_factors": n_factors,
         "mean_abs_alpha": float(np.nanmean(np.abs(model.intercept_))),
-        "mean_abs_tvalue": float(np.nanmean(np.abs(model.tvalues_[:, 0]))),
+        "mean_abs_t_value": float(np.nanmean(np.abs(model.tvalues_[:, 0]))),
         "mean_rsquared_adj": float(np.nanmean(model.rsquared_adj_)),
         "sharpe2": sharpe2,
         "sharpe2_unbiased": (n_dates - n_factors - 2) / n_dates * sharpe2 - n_factors / n_dates,
         "grs": grs[0],
-        "grs_pvalue": grs[1],
+        "grs_p_value": grs[1],
         "joint_alpha": joint[0],
-        "joint_alpha_pvalue": joint[1],
+        "joint_alpha_p_value": joint[1],
     }

@@ -23,9 +23,9 @@ class FactorStability:
     Parameters
     ----------
     table : DataFrame of shape (n_factors * n_periods, 9)
-        Indexed by ``factor`` and ``period``: ``start``, ``end``, ``nobs``; ``mean`` and its
-        ``tvalue``; ``volatility``, the standard deviation a date; ``alpha`` and its
-        ``alpha_tvalue``, and ``alpha_bse``, beside the benchmark (without one, the mean).
+        Indexed by ``factor`` and ``period``: ``start``, ``end``, ``n_dates``; ``mean`` and its
+        ``t_value``; ``volatility``, the standard deviation a date; ``alpha`` and its
+        ``alpha_t_value``, and ``alpha_std_error``, beside the benchmark (without one, the mean).
     tests : dict of HypothesisTest
         For each factor: that its alpha is the same in all periods.
 
@@ -38,7 +38,7 @@ class FactorStability:
     >>> import numpy as np
     >>> from skfactor.inference import factor_stability
     >>> returns = np.random.default_rng(0).normal(0.01, 0.03, (120, 1))
-    >>> factor_stability(returns).table["nobs"].to_list()
+    >>> factor_stability(returns).table["n_dates"].to_list()
     [60, 60]
     """
 
@@ -149,13 +149,13 @@ def factor_stability(
                     "period": len(alphas) + 1,
                     "start": index[start],
                     "end": index[stop - 1],
-                    "nobs": len(known),
+                    "n_dates": len(known),
                     "mean": float(known.mean()),
-                    "tvalue": float(known.mean() / (spread / np.sqrt(len(known)))),
+                    "t_value": float(known.mean() / (spread / np.sqrt(len(known)))),
                     "volatility": spread,
                     "alpha": alpha,
-                    "alpha_bse": error,
-                    "alpha_tvalue": alpha / error,
+                    "alpha_std_error": error,
+                    "alpha_t_value": alpha / error,
                 }
             )
             alphas.append(alpha)

@@ -12,8 +12,10 @@ from skfactor._validation import Interval, check_is_fitted, draw_seed, join, val
 from skfactor.factor_models._instrumented_pca import InstrumentedPCA
 from skfactor.factor_models._ipca_core import AlternatingLeastSquares, Loadings
 from skfactor.factor_models._observed import observed_factors
+from skfactor.factor_models._own_returns import dates_with_returns
 from skfactor.inference._progress import Progress
 from skfactor.inference._result import HypothesisTest
+from skfactor.panel._panel import Panel
 
 _FREEDOM = 5
 _SAME = 1e-6
@@ -21,7 +23,7 @@ _SAME = 1e-6
 _TOLERANCE = 1e-4
 _PARAMETERS = {
     "model": [InstrumentedPCA],
-    "n_draws": [Interval(Integral, 1, None, closed="left")],
+    "n_resamples": [Interval(Integral, 1, None, closed="left")],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
 }
@@ -33,10 +35,10 @@ def ipca_alpha_test(
     X: ArrayLike,
     y: ArrayLike,
     *,
-    n_draws: int = 1000,
+    n_resamples: int = 1000,
     dates: Any = None,
     assets: Any = None,
-    random_state: RandomState = None,
+    random_state: RandomState = 0,
     verbose: int = 0,
 ) -> HypothesisTest:
     r"""Test that characteristics earn no alphas beyond the factors.
@@ -51,14 +53,15 @@ def ipca_alpha_test(
         The characteristics that it was fitted on.
     y : array-like of shape (n_rows,)
         The excess returns that it was fitted on.
-    n_draws : int, default=1000
+    n_resamples : int, default=1000
         The number of samples drawn, each of which the model is fitted to.
     dates : array-like of shape (n_rows,), default=None
         The date of each row, as in ``fit``.
     assets : array-like of shape (n_rows,), default=None
         The asset of each row, as in ``fit``.
-    random_state : int, RandomState instance or None, default=None
-        Seeds the samples.
+    random_state : int, RandomState instance or None, default=0
+        Seed of the samples. Not None, so that the same model and panel have the same p-value
+        each time they are reported; another seed shows what it owes to the samples.
     verbose : int, default=0
         1 shows how many samples are done.
 
@@ -95,7 +98,9 @@ def ipca_alpha_test(
     The square roots bring the residuals of one date to the number of assets and to the
     characteristics of another. Where these do not change over time they cancel, and samples
     are those of [1]_; where they do, the residuals of a date with few assets would be out of
-    place on one with many. Residuals are taken as independent over time.
+    place on one with many. They are symmetric, of characteristics scaled to a mean square of
+    one. Residuals are taken as independent over time. The statistic adds up squared loadings:
+    it supposes characteristics of one scale.
 
     References
     ----------
@@ -114,7 +119,7 @@ def ipca_alpha_test(
     >>> f = np.repeat(rng.normal(0.01, 0.05, 60), 50)
     >>> y = X[:, 0] * f + 0.02 * X[:, 1] + rng.normal(0, 0.05, 3000)
     >>> model = InstrumentedPCA(n_factors=1, intercept=True).fit(X, y, dates=dates)
-    >>> test = ipca_alpha_test(model, X, y, dates=dates, n_draws=99, random_state=0)
+    >>> test = ipca_alpha_test(model, X, y, dates=dates, n_resamples=99, random_state=0)
     >>> test.p_value
     0.01
     """
@@ -131,7 +136,7 @@ def ipca_alpha_test(
     def statistic(found: Loadings) -> float:
         return float(found.observed[:, -1] @ found.observed[:, -1])
 
-    draws, failed = _bootstrap(model, sample, null, statistic, n_draws, random_state, verbose)
+    draws, failed = _bootstrap(model, sample, null, statistic, n_resamples, random_state, verbose)
     found = float(model.alpha_ @ model.alpha_)
     return _result(
         "IPCA alphas (Kelly, Pruitt and Su)",
@@ -152,10 +157,10 @@ def ipca_characteristic_test(
     y: ArrayLike,
     characteristic: str | int,
     *,
-    n_draws: int = 1000,
+    n_resamples: int = 1000,
     dates: Any = None,
     assets: Any = None,
-    random_state: RandomState = None,
+    random_state: RandomState = 0,
     verbose: int = 0,
 ) -> HypothesisTest:
     r"""Test that a characteristic moves no beta.
@@ -172,14 +177,15 @@ def ipca_characteristic_test(
         The excess returns that it was fitted on.
     characteristic : str or int
         The column of ``X``, by name or position.
-    n_draws : int, default=1000
+    n_resamples : int, default=1000
         The number of samples drawn, each of which the model is fitted to.
     dates : array-like of shape (n_rows,), default=None
         The date of each row, as in ``fit``.
     assets : array-like of shape (n_rows,), default=None
         The asset of each row, as in ``fit``.
-    random_state : int, RandomState instance or None, default=None
-        Seeds the samples.
+    random_state : int, RandomState instance or None, default=0
+        Seed of the samples. Not None, so that the same model and panel have the same p-value
+        each time they are reported; another seed shows what it owes to the samples.
     verbose : int, default=0
         1 shows how many samples are done.
 
@@ -226,7 +232,7 @@ def ipca_characteristic_test(
     >>> model = InstrumentedPCA(n_factors=1).fit(X, y, dates=dates)
     >>> tests = {
     ...     name: ipca_characteristic_test(
-    ...         model, X, y, name, dates=dates, n_draws=49, random_state=0
+    ...         model, X, y, name, dates=dates, n_resamples=49, random_state=0
     ...     )
     ...     for name in X
     ... }
@@ -250,7 +256,7 @@ def ipca_characteristic_test(
         loadings = np.concatenate([found.latent[row], found.observed[row]])[:n_betas]
         return float(loadings @ loadings)
 
-    draws, failed = _bootstrap(model, sample, null, statistic, n_draws, random_state, verbose)
+    draws, failed = _bootstrap(model, sample, null, statistic, n_resamples, random_state, verbose)
     return _result(
         "IPCA characteristic (Kelly, Pruitt and Su)",
         f"The characteristic {label} moves no beta: its row of Gamma is zero.",
@@ -282,14 +288,8 @@ def _sample_of(model: InstrumentedPCA, X: Any, y: Any, dates: Any, assets: Any) 
     moments = moments_by_date(panel.X, panel.returns, panel.starts)
     problem = AlternatingLeastSquares(moments, observed, n_latent, model.ridge)
     latent = problem.factors_of(loadings)
-    known = model.factor_returns_
-    if model.dates_ is not None:
-        known = known.loc[model.dates_]
-    theirs = known.to_numpy()[:, :n_latent]
     same_dates = model.dates_ is None if panel.dates is None else panel.dates.equals(model.dates_)
-    if not same_dates or np.abs(latent - theirs).max(initial=0.0) > _SAME * np.abs(theirs).max(
-        initial=0.0
-    ):
+    if not same_dates or not _same_factors(model, panel, latent):
         raise ValueError(
             "X and y must be the data that the model was fitted on; got other "
             f"{'factor returns' if same_dates else 'dates'}."
@@ -297,12 +297,25 @@ def _sample_of(model: InstrumentedPCA, X: Any, y: Any, dates: Any, assets: Any) 
     return _Sample(problem, moments, loadings, np.hstack([latent, observed]))
 
 
+def _same_factors(model: InstrumentedPCA, panel: Panel, latent: FloatArray) -> bool:
+    """Tell whether latent factors are those of the fit, on the dates that have some."""
+    known = model.factor_returns_
+    if panel.dates is not None:
+        estimated = dates_with_returns(panel) | (latent.shape[1] == 0)
+        latent = latent[estimated]
+        if not panel.dates[estimated].isin(known.index).all():
+            return False
+        known = known.loc[panel.dates[estimated]]
+    theirs = known.to_numpy()[:, : latent.shape[1]]
+    return bool(np.abs(latent - theirs).max(initial=0.0) <= _SAME * np.abs(theirs).max(initial=0.0))
+
+
 def _bootstrap(
     model: InstrumentedPCA,
     sample: _Sample,
     null: FloatArray,
     statistic: Any,
-    n_draws: int,
+    n_resamples: int,
     random_state: RandomState,
     verbose: int,
 ) -> tuple[FloatArray, int]:
@@ -314,20 +327,21 @@ def _bootstrap(
         fitted: FloatArray = np.matmul(moments.gram, slopes[:, :, None])[:, :, 0]
         return fitted
 
-    roots, inverse_roots = _square_roots(moments.gram)
-    residuals = moments.cross - portfolios(sample.loadings)
+    sizes = sample.problem.sizes
+    roots, inverse_roots = _square_roots(moments.gram / np.outer(sizes, sizes))
+    residuals = (moments.cross - portfolios(sample.loadings)) / sizes
     seen = np.flatnonzero(moments.counts)
     residuals = np.matmul(inverse_roots[seen], residuals[seen, :, None])
     roots, expected = roots[seen], portfolios(null)
     tol = max(model.tol, _TOLERANCE)
     rng = np.random.default_rng(draw_seed(random_state))
-    progress = Progress(n_draws, "draws", verbose)
-    values, failed = np.empty(n_draws), 0
-    for draw in range(n_draws):
+    progress = Progress(n_resamples, "draws", verbose)
+    values, failed = np.empty(n_resamples), 0
+    for draw in range(n_resamples):
         size = rng.standard_t(_FREEDOM, len(seen)) / np.sqrt(_FREEDOM / (_FREEDOM - 2))
         shocks = size[:, None, None] * residuals[rng.integers(len(seen), size=len(seen))]
         cross = expected.copy()
-        cross[seen] += np.matmul(roots, shocks)[:, :, 0]
+        cross[seen] += np.matmul(roots, shocks)[:, :, 0] * sizes
         found = sample.problem.fit(cross, null, max_iter=model.max_iter, tol=tol)
         if found.interrupted:
             raise KeyboardInterrupt
@@ -350,16 +364,16 @@ def _square_roots(gram: FloatArray) -> tuple[FloatArray, FloatArray]:
 def _result(
     name: str, null: str, statistic: float, draws: FloatArray, failed: int
 ) -> HypothesisTest:
-    n_draws = len(draws)
-    p_value = (1 + int((draws >= statistic).sum())) / (1 + n_draws)
+    n_resamples = len(draws)
+    p_value = (1 + int((draws >= statistic).sum())) / (1 + n_resamples)
     notes: tuple[str, ...] = (
         f"W = {statistic:.3g}; 95 % of the draws under the null are below "
         f"{np.quantile(draws, 0.95):.3g}.",
     )
     if failed:
-        notes += (f"{failed} of {n_draws} draws stopped at `max_iter`.",)
+        notes += (f"{failed} of {n_resamples} draws stopped at `max_iter`.",)
     return HypothesisTest(
-        name, null, statistic, p_value, "bootstrap", (float(n_draws),), False, notes
+        name, null, statistic, p_value, "bootstrap", (float(n_resamples),), False, notes
     )
 
 

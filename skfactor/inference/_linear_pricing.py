@@ -110,6 +110,9 @@ def linear_pricing_test(
 def _errors(factors: FloatArray, returns: FloatArray, fit_intercept: bool) -> tuple[float, float]:
     """Return e' (E'E)^-1 e of the errors across assets, and by what estimated betas inflate it."""
     centred = factors - factors.mean(axis=0)
+    # Neither result depends on the units of factors, but rounding does.
+    size = np.linalg.norm(centred, axis=0)
+    centred /= np.where(size > 0, size, 1.0)
     betas = np.linalg.lstsq(centred, returns - returns.mean(axis=0), rcond=None)[0]
     residuals = returns - returns.mean(axis=0) - centred @ betas
     scale = np.linalg.norm(residuals, axis=0)
@@ -128,7 +131,9 @@ def _errors(factors: FloatArray, returns: FloatArray, fit_intercept: bool) -> tu
     whitened = np.linalg.solve(
         triangle.T, np.column_stack([columns, returns.mean(axis=0)]) / scale[:, None]
     )
-    premia = np.linalg.lstsq(whitened[:, :-1], whitened[:, -1], rcond=None)[0]
+    length = np.linalg.norm(whitened[:, :-1], axis=0)
+    length[length == 0] = 1.0
+    premia = np.linalg.lstsq(whitened[:, :-1] / length, whitened[:, -1], rcond=None)[0] / length
     errors = whitened[:, -1] - whitened[:, :-1] @ premia
     paid = premia[int(fit_intercept) :]
     spread = centred.T @ centred / (len(factors) - 1)

@@ -118,7 +118,8 @@ def pricing_error(
     n_resamples : int, default=999
         Resamples of the joint test; its p-value is a multiple of 1 / (n_resamples + 1).
     random_state : int, RandomState instance or None, default=0
-        Seed of the joint test.
+        Seed of the joint test. Not None, so that the same residuals have the same p-value each
+        time they are reported; another seed shows what it owes to the resamples.
 
     Returns
     -------

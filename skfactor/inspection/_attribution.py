@@ -8,7 +8,8 @@ import pandas as pd
 from skfactor._typing import ArrayLike
 from skfactor.inspection._sides import index_of, panel_of
 from skfactor.metrics._model_output import model_rows
-from skfactor.metrics._rows import refuse_other_rows, returns_array
+from skfactor.metrics._rows import returns_array
+from skfactor.panel._agreement import refuse_weights_of_other_rows
 
 
 def attribute_returns(
@@ -98,7 +99,7 @@ def attribute_returns(
             f"got {len(held)} with {np.isnan(held).sum()} missing. Give 0 to rows that are not "
             "held."
         )
-    refuse_other_rows(X, weights, ("X", "weights"))
+    refuse_weights_of_other_rows(weights, "weights", X=X, y=y)
     seen = ~np.isnan(rows.y)
     earned = np.where(seen[:, None], held[:, None] * split, 0.0)
     by_date = np.stack(

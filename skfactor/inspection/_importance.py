@@ -5,10 +5,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfactor._typing import ArrayLike, FloatArray
+from skfactor._typing import ArrayLike, FloatArray, IntArray
+from skfactor._validation import listed
 from skfactor.factor_models._base import FactorModel
 from skfactor.inspection._sides import (
     SIDES,
+    characteristic_columns,
     characteristic_names,
     panel_of,
     sided_fits,
@@ -60,7 +62,8 @@ def characteristic_importance(
     DataFrame
         One row a characteristic, the most important first. For ``"zeroing"`` the columns
         ``r2_lost`` and ``r2_without``, the R² left; for ``"gradient"`` the column
-        ``gradient``. ``share`` scales what is above zero to sum to 1.
+        ``gradient``. ``share`` scales what is above zero to sum to 1. A column that holds the
+        weights of the rows is left out.
 
     Raises
     ------
@@ -109,24 +112,26 @@ def characteristic_importance(
     """
     for name, value, allowed in (("method", method, _METHODS), ("side", side, SIDES)):
         if value not in allowed:
-            choices = ", ".join(repr(choice) for choice in allowed)
-            raise ValueError(f"`{name}` must be one of {choices}; got {value!r}.")
+            raise ValueError(f"`{name}` must be one of {listed(allowed)}; got {value!r}.")
     rows = model_rows(model, X, y, dates, assets)
     panel = panel_of(rows)
-    names = pd.Index(characteristic_names(rows), name="characteristic")
+    columns = characteristic_columns(rows.model, panel)
+    names = pd.Index(characteristic_names(rows), name="characteristic")[columns]
     if method == "zeroing":
-        return _zeroing(rows.model, panel, side, names)
-    values = pd.DataFrame({"gradient": _gradients(rows.model, panel, side)}, index=names)
+        return _zeroing(rows.model, panel, side, columns, names)
+    values = pd.DataFrame({"gradient": _gradients(rows.model, panel, side, columns)}, index=names)
     return _ranked(values, "gradient")
 
 
-def _zeroing(model: FactorModel, panel: Panel, side: str, names: pd.Index) -> pd.DataFrame:
+def _zeroing(
+    model: FactorModel, panel: Panel, side: str, columns: IntArray, names: pd.Index
+) -> pd.DataFrame:
     intact = total_r2_score(panel.returns, sided_fits(model, panel, panel))
     without = np.empty(len(names))
-    for j in range(len(names)):
+    for place, j in enumerate(columns):
         X = panel.X.copy()
         X[:, j] = 0.0
-        without[j] = total_r2_score(panel.returns, _changed(model, panel, X, side))
+        without[place] = total_r2_score(panel.returns, _changed(model, panel, X, side))
     table = pd.DataFrame({"r2_lost": intact - without, "r2_without": without}, index=names)
     return _ranked(table, "r2_lost")
 
@@ -139,19 +144,19 @@ def _changed(model: FactorModel, panel: Panel, X: FloatArray, side: str) -> Floa
     )
 
 
-def _gradients(model: FactorModel, panel: Panel, side: str) -> FloatArray:
+def _gradients(model: FactorModel, panel: Panel, side: str, columns: IntArray) -> FloatArray:
     """Return the mean absolute derivative of fits with respect to each characteristic."""
     X = panel.X.astype(np.float64)
     spread = X.std(axis=0)
-    means = np.empty(X.shape[1])
-    for j in range(X.shape[1]):
+    means = np.empty(len(columns))
+    for place, j in enumerate(columns):
         step = _STEP * spread[j] if spread[j] > 0 else _STEP
         moved = []
         for sign in (1.0, -1.0):
             changed = X.copy()
             changed[:, j] += sign * step
             moved.append(_changed(model, panel, changed, side))
-        means[j] = np.abs(moved[0] - moved[1]).mean() / (2.0 * step)
+        means[place] = np.abs(moved[0] - moved[1]).mean() / (2.0 * step)
     return means
 
 

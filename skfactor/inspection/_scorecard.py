@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from skfactor._typing import ArrayLike, RandomState
+from skfactor._validation import check_count, check_random_state
 from skfactor.inference._pricing_error import PricingErrors, pricing_error
 from skfactor.inspection._judged import Compared, Judged, judge_model, judge_walk
 from skfactor.inspection._scorecard_text import scorecard_text
@@ -17,9 +18,10 @@ from skfactor.metrics._information_coefficient import (
     information_coefficient,
 )
 from skfactor.metrics._r2 import predictive_r2_score, total_r2_score
-from skfactor.metrics._sharpe import SharpeRatio, sharpe_ratio
+from skfactor.metrics._sharpe import SharpeRatio, check_sharpe, sharpe_ratio
+from skfactor.panel._agreement import refuse_weights_of_other_rows
 from skfactor.portfolios._efficient import EfficientPortfolio
-from skfactor.portfolios._long_short import QuantileLongShort, quantile_long_short
+from skfactor.portfolios._long_short import QuantileLongShort, quantile_long_short, read_weights
 
 T = TypeVar("T")
 
@@ -112,7 +114,7 @@ class Scorecard:
             "managed_total_r2": nan if managed is None else managed["total"],
             "managed_predictive_r2": nan if managed is None else managed["predictive"],
             "information_coefficient": nan if ic is None else ic.mean,
-            "information_coefficient_t": nan if ic is None else ic.t_value,
+            "information_coefficient_t_value": nan if ic is None else ic.t_value,
             "pricing_rms": nan if by_asset is None else by_asset.root_mean_square,
             "pricing_p_value": nan if by_asset is None else by_asset.joint.p_value,
             "managed_pricing_p_value": nan if errors is None else errors.joint.p_value,
@@ -152,19 +154,20 @@ def scorecard(
     X : array-like of shape (n_rows, n_features)
         Rows with dates, of dates later than those of ``fit``: in sample most numbers flatter.
         The card says how many of the dates were fitted on. Of a walk, the rows it was fitted
-        on: managed portfolios are made from them if they have a (date, asset) index.
+        on, from which managed portfolios are made.
     y : array-like of shape (n_rows,)
-        Excess returns, ``NaN`` where missing. A walk has its own.
+        Excess returns, ``NaN`` where missing. A walk has its own, and reads only the index.
     weights : array-like of shape (n_rows,), default=None
         What weights in the long–short portfolio are proportional to, known at t−1, such as
-        the market value; a value for each row that is judged. None weighs equally, which leans
-        towards small assets.
+        the market value; a value for each row that is judged, of the same index if it is a pandas
+        object. None weighs equally, which leans towards small assets.
     n_quantiles : int, default=10
         Portfolios that assets are sorted into on their predictions.
     cost : float, default=0.001
         Cost of buying or selling for one, as a decimal, taken off the long–short returns.
     managed : bool, default=True
-        Whether to judge managed portfolios as well, of both kinds.
+        Whether to judge managed portfolios as well, of both kinds: of the characteristics
+        that the model itself is shown, after the steps of a pipeline before it.
     periods_per_year : float, default=12
         Dates a year, which Sharpe ratios are annualised by.
     sharpe_method : {"normal", "mertens", "hac", "bootstrap"}, default="mertens"
@@ -173,7 +176,8 @@ def scorecard(
     dates, assets : array-like of shape (n_rows,), default=None
         Of each row, where neither ``X`` nor ``y`` has a (date, asset) index.
     random_state : int, RandomState instance or None, default=0
-        Seed of the bootstraps.
+        Seed of the bootstraps. Not None, so that the same model and rows give the same card,
+        and cards beside each other differ by their models alone.
 
     Returns
     -------
@@ -185,8 +189,8 @@ def scorecard(
     TypeError
         If ``model`` is not a factor model.
     ValueError
-        For rows without dates, and rows that the model refuses. What cannot be computed for
-        want of dates or assets does not raise: ``missing`` says why.
+        For a parameter out of range, rows without dates, weights of other rows, and rows that
+        the model refuses. What else cannot be computed does not raise: ``missing`` says why.
 
     See Also
     --------
@@ -224,11 +228,19 @@ def scorecard(
     """
     if not cost >= 0:
         raise ValueError(f"`cost` must be at least 0; got {cost!r}.")
+    # Below, an error means that the data do not suffice, and goes to `missing`.
+    check_count(n_quantiles, "n_quantiles", 2)
+    check_sharpe(periods_per_year, sharpe_method, "sharpe_method")
+    check_random_state(random_state)
     if hasattr(model, "fits_leave_one_out_"):
-        judged = judge_walk(model, X, managed)
+        judged = judge_walk(model, X, y, dates, assets, managed)
     else:
         judged = judge_model(model, X, y, dates, assets, managed)
-    missing: dict[str, str] = {}
+    held = None
+    if weights is not None:
+        held = read_weights(weights, len(judged.date_codes))
+        refuse_weights_of_other_rows(weights, "weights", **judged.rows)
+    missing = judged.missing
 
     def attempt(name: str, make: Callable[[], T]) -> T | None:
         try:
@@ -255,7 +267,7 @@ def scorecard(
             judged.indexed(of_assets.predicted),
             judged.indexed(of_assets.true),
             n_quantiles=n_quantiles,
-            weights=weights,
+            weights=held,
         ),
     )
     tangency = attempt("tangency portfolio", judged.tangency)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from skfactor._kernels._sections import section_fits
-from skfactor._typing import FloatArray
+from skfactor._typing import FloatArray, IntArray
 from skfactor.factor_models._base import FactorModel
 from skfactor.metrics._model_output import ModelRows
 from skfactor.metrics._rows import returns_array
@@ -68,6 +68,12 @@ def characteristic_names(rows: ModelRows) -> list[str]:
     if named is not None:
         return [str(name) for name in named]
     return [f"x{j}" for j in range(returns_array(rows.X, "X").shape[1])]
+
+
+def characteristic_columns(model: FactorModel, panel: Panel) -> IntArray:
+    """Return the positions of the columns that are characteristics, not weights of rows."""
+    columns = np.arange(panel.X.shape[1])
+    return np.setdiff1d(columns, model._other_columns())
 
 
 def index_of(rows: ModelRows) -> pd.Index:

@@ -25,6 +25,7 @@ from skfactor.linear_model._inputs import (
     make_sample,
     risk_free_of,
 )
+from skfactor.panel._agreement import refuse_weights_of_other_rows
 from skfactor.panel._calendar import dates_of
 from skfactor.panel._index import stacklevel_of_user
 
@@ -95,6 +96,7 @@ class FactorRegressionMixin(MultiOutputMixin, RegressorMixin):
             factors = factors[alignment.factor_rows]
             rate = None if rate is None else rate[alignment.factor_rows]
         weight = check_sample_weight(sample_weight, returns)
+        refuse_weights_of_other_rows(sample_weight, "sample_weight", y=y, X=X)
         if alignment.return_rows is not None:
             present = alignment.return_rows >= 0
             rows = alignment.return_rows[present]

@@ -216,6 +216,7 @@ def warn_excess(returns: Returns, factors: FloatArray, risk_free: FloatArray) ->
         return
     average = np.nanmean(sample[seen], axis=1)
     others = np.column_stack([np.ones(n_dates), factors[seen] - factors[seen].mean(axis=0)])
+    others /= np.maximum(np.linalg.norm(others, axis=0), np.finfo(np.float64).tiny)
     both = np.column_stack([risk_free[seen], average])
     # What is left of both beside the factors is a regression on one variable.
     rate, response = (both - others @ np.linalg.lstsq(others, both, rcond=None)[0]).T

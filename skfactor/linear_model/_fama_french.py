@@ -178,13 +178,13 @@ class FamaFrenchRegressor(FactorRegressor):
            [ 0.67, -0.06, -0.43]])
     >>> model.nobs_
     array([240, 140])
-    >>> model.summary().loc["growth", ["coef", "tvalue"]].round(2)
-            coef  tvalue
+    >>> model.summary().loc["growth", ["coef", "t_value"]].round(2)
+            coef  t_value
     term
-    alpha   0.00    1.03
-    Mkt-RF  0.67    9.99
-    SMB    -0.06   -0.85
-    HML    -0.43   -5.70
+    alpha   0.00     1.03
+    Mkt-RF  0.67     9.99
+    SMB    -0.06    -0.85
+    HML    -0.43    -5.70
     """
 
     bse_: FloatArray
@@ -369,8 +369,8 @@ class FamaFrenchRegressor(FactorRegressor):
         -------
         pandas.DataFrame
             Indexed by ``asset`` and ``term`` (``alpha`` first), with the columns ``coef``,
-            ``bse``, ``tvalue``, ``pvalue``, ``lower``, ``upper``, and ``rsquared``,
-            ``rsquared_adj`` and ``nobs`` of the asset.
+            ``std_error``, ``t_value``, ``p_value``, ``low``, ``high``, and
+            ``rsquared``, ``rsquared_adj`` and ``nobs`` of the asset.
         """
         bounds = self.conf_int(alpha)
         terms = self._terms()
@@ -380,11 +380,11 @@ class FamaFrenchRegressor(FactorRegressor):
         return pd.DataFrame(
             {
                 "coef": self._params().ravel(),
-                "bse": self.bse_.ravel(),
-                "tvalue": self.tvalues_.ravel(),
-                "pvalue": self.pvalues_.ravel(),
-                "lower": bounds[:, :, 0].ravel(),
-                "upper": bounds[:, :, 1].ravel(),
+                "std_error": self.bse_.ravel(),
+                "t_value": self.tvalues_.ravel(),
+                "p_value": self.pvalues_.ravel(),
+                "low": bounds[:, :, 0].ravel(),
+                "high": bounds[:, :, 1].ravel(),
                 "rsquared": np.repeat(self.rsquared_, n_terms),
                 "rsquared_adj": np.repeat(self.rsquared_adj_, n_terms),
                 "nobs": np.repeat(self.nobs_, n_terms),

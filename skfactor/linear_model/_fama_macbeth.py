@@ -162,10 +162,10 @@ class FamaMacBeth(RegressorMixin, BaseEstimator):
     >>> model.coef_.round(3)
     array([0.009, 0.001])
     >>> model.summary().loc["value"].round(3)
-    coef       0.009
-    bse        0.001
-    tvalue    13.315
-    pvalue     0.000
+    coef          0.009
+    std_error     0.001
+    t_value      13.315
+    p_value       0.000
     Name: value, dtype: float64
     """
 
@@ -419,8 +419,8 @@ class FamaMacBeth(RegressorMixin, BaseEstimator):
         Returns
         -------
         pandas.DataFrame
-            Indexed by ``term`` (``intercept`` first), with the columns ``coef``, ``bse``,
-            ``tvalue`` and ``pvalue``.
+            Indexed by ``term`` (``intercept`` first), with the columns ``coef``,
+            ``std_error``, ``t_value`` and ``p_value``.
         """
         check_is_fitted(self)
         names = getattr(self, "feature_names_in_", None)
@@ -432,9 +432,9 @@ class FamaMacBeth(RegressorMixin, BaseEstimator):
         return pd.DataFrame(
             {
                 "coef": params,
-                "bse": self.bse_,
-                "tvalue": self.tvalues_,
-                "pvalue": self.pvalues_,
+                "std_error": self.bse_,
+                "t_value": self.tvalues_,
+                "p_value": self.pvalues_,
             },
             index=pd.Index(terms, name="term"),
         )

@@ -38,7 +38,7 @@ class RollingFamaFrenchRegressor(FactorRegressor):
         The fewest returns that an asset must have in a window; with fewer its estimates are
         ``NaN``. ``None`` means ``window``: no return may be missing from a window. Windows that
         begin before the first date count with the dates that there are.
-    shift : int, default=0
+    lag : int, default=0
         How many dates estimates are moved forward. With 0 the row of a date holds what its own
         return contributed to; with 1 the window ends one date earlier, so that the row is known
         before the return of its date is.
@@ -137,7 +137,7 @@ class RollingFamaFrenchRegressor(FactorRegressor):
         "window": [Interval(Integral, 2, None, closed="left")],
         "expanding": ["boolean"],
         "min_obs": [None, Interval(Integral, 1, None, closed="left")],
-        "shift": [Interval(Integral, 0, None, closed="left")],
+        "lag": [Interval(Integral, 0, None, closed="left")],
         "standard_errors": ["boolean"],
         "fit_intercept": ["boolean"],
         "risk_free": [
@@ -155,7 +155,7 @@ class RollingFamaFrenchRegressor(FactorRegressor):
         window: int = 60,
         expanding: bool = False,
         min_obs: int | None = None,
-        shift: int = 0,
+        lag: int = 0,
         standard_errors: bool = True,
         fit_intercept: bool = True,
         risk_free: str | int | ArrayLike | None = None,
@@ -164,7 +164,7 @@ class RollingFamaFrenchRegressor(FactorRegressor):
         self.window = window
         self.expanding = expanding
         self.min_obs = min_obs
-        self.shift = shift
+        self.lag = lag
         self.standard_errors = standard_errors
         self.fit_intercept = fit_intercept
         self.risk_free = risk_free
@@ -226,11 +226,11 @@ class RollingFamaFrenchRegressor(FactorRegressor):
         columns = _by_asset_and_factor(assets, terms)
 
         self.params_ = self._frame(paths.params, sample, 0.0, dates, columns)
-        self.nobs_ = pd.DataFrame(_moved(paths.nobs, self.shift), dates, assets, copy=False)
+        self.nobs_ = pd.DataFrame(_moved(paths.nobs, self.lag), dates, assets, copy=False)
         if paths.bse is not None and paths.rsquared is not None:
             self.bse_ = self._frame(paths.bse, sample, np.nan, dates, columns)
             self.rsquared_ = pd.DataFrame(
-                _moved(paths.rsquared, self.shift), dates, assets, copy=False
+                _moved(paths.rsquared, self.lag), dates, assets, copy=False
             )
         else:
             for name in ("bse_", "rsquared_"):
@@ -281,7 +281,7 @@ class RollingFamaFrenchRegressor(FactorRegressor):
                 values.transpose(1, 0, 2), sample, bool(self.fit_intercept), left_out
             )
             values = np.ascontiguousarray(full.transpose(1, 0, 2))
-        table = _moved(values.reshape(len(values), -1), self.shift)
+        table = _moved(values.reshape(len(values), -1), self.lag)
         return pd.DataFrame(table, dates, columns, copy=False)
 
 

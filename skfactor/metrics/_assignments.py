@@ -10,6 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
 from skfactor._typing import IntArray
+from skfactor._validation import listed
 
 RESERVED_SPACES = ("input", "embedding")
 
@@ -137,7 +138,7 @@ def position(chain: Pipeline | None, space: str) -> int:
             )
         return clash[space]
     if space not in stops:
-        known = ", ".join(repr(name) for name in (*RESERVED_SPACES, *names))
+        known = listed((*RESERVED_SPACES, *names))
         raise ValueError(
             f"`space` must be one of {known} for this estimator (the names after the first two "
             f"are the steps before its clusterer); got {space!r}."

@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score, silhouette_score
 
 from skfactor._typing import ArrayLike, FloatArray, IntArray, RandomState
-from skfactor._validation import check_array, draw_seed
+from skfactor._validation import check_array, draw_seed, listed
 from skfactor.exceptions import ClusteringScoreWarning
 from skfactor.metrics._assignments import (
     NotScorableError,
@@ -222,7 +222,7 @@ def make_clustering_scorer(
     if isinstance(metric, str):
         if metric not in METRICS:
             raise ValueError(
-                f"`metric` must be a callable or one of {sorted(METRICS)}; got {metric!r}."
+                f"`metric` must be a callable or one of {listed(sorted(METRICS))}; got {metric!r}."
             )
         direction = METRICS[metric][1]
         if greater_is_better is not None and bool(greater_is_better) != direction:
@@ -234,7 +234,7 @@ def make_clustering_scorer(
         direction = greater_is_better is None or bool(greater_is_better)
     else:
         raise ValueError(
-            f"`metric` must be a callable or one of {sorted(METRICS)}; got {metric!r}."
+            f"`metric` must be a callable or one of {listed(sorted(METRICS))}; got {metric!r}."
         )
     if not isinstance(space, str):
         raise ValueError(

@@ -8,9 +8,12 @@ import pandas as pd
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from skfactor._typing import ArrayLike, FloatArray
+from skfactor._validation import listed
 from skfactor.metrics._information_coefficient import information_coefficient
 from skfactor.metrics._model_output import ModelRows, check_gap, model_rows, uses_own_returns
 from skfactor.metrics._r2 import predictive_r2_score, total_r2_score
+from skfactor.metrics._rows import returns_array
+from skfactor.panel._agreement import refuse_weights_of_other_rows
 
 Metric = Callable[..., Any]
 
@@ -71,7 +74,8 @@ class FactorScorer:
                     "`sample_weight` weighs assets; the scorer has on='managed', whose rows are "
                     "portfolios. Leave it out."
                 )
-            kwargs["sample_weight"] = sample_weight
+            refuse_weights_of_other_rows(sample_weight, "sample_weight", X=X, y=y)
+            kwargs["sample_weight"] = returns_array(sample_weight, "sample_weight")
         function = METRICS[self.metric][0] if isinstance(self.metric, str) else self.metric
         value = float(function(true, found, **kwargs))
         return value if self.greater_is_better else -value
@@ -244,8 +248,9 @@ def make_factor_scorer(
     make_factor_scorer('total_r2', on='managed', kind='mean')
     """
     if not callable(metric) and metric not in METRICS:
-        choices = ", ".join(repr(name) for name in METRICS)
-        raise ValueError(f"`metric` must be one of {choices}, or a callable; got {metric!r}.")
+        raise ValueError(
+            f"`metric` must be one of {listed(METRICS)}, or a callable; got {metric!r}."
+        )
     for name, value, allowed in (("on", on, _ON), ("kind", kind, _KINDS)):
         if value not in allowed:
             raise ValueError(f"`{name}` must be {allowed[0]!r} or {allowed[1]!r}; got {value!r}.")

@@ -7,6 +7,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 
 from skfactor._typing import ArrayLike
 from skfactor.metrics._rows import baseline_of, paired, returns_array
+from skfactor.panel._agreement import refuse_other_rows
 
 
 def total_r2_score(
@@ -167,6 +168,8 @@ def _r2(
                 "`sample_weight` must have a weight of at least 0 for each return, of shape "
                 f"{observed.shape}; got shape {weights.shape} with minimum {np.min(weights):g}."
             )
+        for data, name in ((y_true, "y_true"), (y_fit, fit_name)):
+            refuse_other_rows(data, sample_weight, (name, "sample_weight"), columns=True)
         weight = weights[observed]
     missed = float(np.sum(weight * (true - fit) ** 2))
     total = float(np.sum(weight * (true - base) ** 2))

@@ -7,10 +7,9 @@ import pandas as pd
 
 from skfactor._libraries import is_polars
 from skfactor._typing import ArrayLike, FloatArray
+from skfactor.panel._agreement import refuse_other_rows
 from skfactor.panel._calendar import align_to_dates, common_keys, dates_of
-from skfactor.panel._index import has_panel_index, read_index, show_asset, show_date
-
-_SHOWN = 3
+from skfactor.panel._index import has_panel_index, read_index
 
 
 def returns_array(values: ArrayLike, name: str) -> FloatArray:
@@ -58,7 +57,7 @@ def paired(
         raise ValueError(
             f"`{names[0]}` and `{names[1]}` must have one shape; got {true.shape} and {fit.shape}."
         )
-    refuse_other_rows(y_true, y_fit, names)
+    refuse_other_rows(y_true, y_fit, names, columns=True)
     observed = ~np.isnan(true)
     if not observed.any():
         raise ValueError(f"`{names[0]}` must have at least one value; got none but NaN.")
@@ -70,38 +69,6 @@ def paired(
             f"`{names[0]}` to NaN."
         )
     return true, fit, observed
-
-
-def refuse_other_rows(first: Any, second: Any, names: tuple[str, str]) -> None:
-    """Raise if two pandas objects have indexes or columns that differ."""
-    for axis, what in (("index", "rows"), ("columns", "columns")):
-        ours: Any = getattr(first, axis, None)
-        theirs: Any = getattr(second, axis, None)
-        known = all(
-            isinstance(labels, pd.Index) and not isinstance(labels, pd.RangeIndex)
-            for labels in (ours, theirs)
-        )
-        if not known or ours is theirs or ours.equals(theirs) or len(ours) != len(theirs):
-            continue
-        differ = np.flatnonzero(
-            [a != b for a, b in zip(ours.tolist(), theirs.tolist(), strict=True)]
-        )
-        if not len(differ):
-            continue
-        shown = "; ".join(
-            f"{_show(ours[i])} and {_show(theirs[i])} at place {i}" for i in differ[:_SHOWN]
-        )
-        raise ValueError(
-            f"The {what} of `{names[0]}` and `{names[1]}` must be the same, in the same order; "
-            f"got {len(differ)} that differ: {shown}. Align them, for instance by "
-            f"{names[1]}.reindex({names[0]}.index)."
-        )
-
-
-def _show(label: Any) -> str:
-    if isinstance(label, tuple):
-        return f"({', '.join(show_date(part) for part in label)})"
-    return show_asset(label) if isinstance(label, str) else show_date(label)
 
 
 def baseline_of(baseline: ArrayLike | None, y_true: Any, true: FloatArray) -> FloatArray:
@@ -121,7 +88,7 @@ def baseline_of(baseline: ArrayLike | None, y_true: Any, true: FloatArray) -> Fl
             f"beside returns that carry dates; got shape {values.shape} for returns of shape "
             f"{true.shape}."
         )
-    refuse_other_rows(y_true, baseline, ("y_true", "baseline"))
+    refuse_other_rows(y_true, baseline, ("y_true", "baseline"), columns=True)
     return values
 
 

@@ -8,7 +8,7 @@ from scipy import special
 from skfactor._kernels._means import lags_or_rule, means_and_errors
 from skfactor._kernels._resampling import block_length_of, stationary_bootstrap
 from skfactor._typing import ArrayLike, FloatArray, RandomState
-from skfactor._validation import check_count, draw_seed
+from skfactor._validation import check_count, draw_seed, listed
 from skfactor.metrics._rows import returns_array
 
 _METHODS = ("normal", "mertens", "hac", "bootstrap")
@@ -101,7 +101,8 @@ def sharpe_ratio(
     n_resamples : int, default=2000
         Resamples of ``"bootstrap"``.
     random_state : int, RandomState instance or None, default=0
-        Seed of ``"bootstrap"``.
+        Seed of ``"bootstrap"``. Not None, so that the same returns have the same interval each
+        time they are reported.
 
     Returns
     -------
@@ -148,15 +149,9 @@ def sharpe_ratio(
     >>> round(float(sharpe), 2), sharpe.low < 0.87 < sharpe.high
     (0.78, True)
     """
-    for name, number, least, most in (
-        ("periods_per_year", periods_per_year, 0.0, np.inf),
-        ("confidence", confidence, 0.0, 1.0),
-    ):
-        if not least < number < most:
-            raise ValueError(f"`{name}` must be between {least:g} and {most:g}; got {number!r}.")
-    if method not in _METHODS:
-        choices = ", ".join(repr(choice) for choice in _METHODS)
-        raise ValueError(f"`method` must be one of {choices}; got {method!r}.")
+    check_sharpe(periods_per_year, method)
+    if not 0.0 < confidence < 1.0:
+        raise ValueError(f"`confidence` must be between 0 and 1; got {confidence!r}.")
     if maxlags is not None:
         check_count(maxlags, "maxlags", 0)
     check_count(n_resamples, "n_resamples", 1)
@@ -208,6 +203,14 @@ def sharpe_ratio(
         len(series),
         float(periods_per_year),
     )
+
+
+def check_sharpe(periods_per_year: float, method: str, method_name: str = "method") -> None:
+    """Raise for what :func:`sharpe_ratio` refuses whatever the returns."""
+    if not 0.0 < periods_per_year < np.inf:
+        raise ValueError(f"`periods_per_year` must be between 0 and inf; got {periods_per_year!r}.")
+    if method not in _METHODS:
+        raise ValueError(f"`{method_name}` must be one of {listed(_METHODS)}; got {method!r}.")
 
 
 def _ratio_and_error(series: FloatArray, method: str) -> tuple[FloatArray, FloatArray]:

@@ -199,9 +199,12 @@ def _betas(estimator: Any, data: PanelData, rows: IntArray) -> FloatArray:
 def tangency_returns(history: pd.DataFrame, first: Any) -> pd.Series:
     """Return the tangency portfolio of factors from date ``first`` on.
 
-    Its weights of each date come from all factor returns before it.
+    Its weights of each date come from all factor returns before it. Without factors there is
+    none to hold.
     """
     values = history.to_numpy()
+    if not values.shape[1]:
+        return pd.Series(np.nan, history.index).loc[history.index >= first]
     least = max(_FEWEST_DATES, 2 * values.shape[1])
     weights = frontier_weights(values, True, None, least, _VOLATILITY, 0.0)
     earned = pd.Series(np.einsum("tk,tk->t", weights, values), history.index)

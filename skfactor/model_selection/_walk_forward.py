@@ -287,7 +287,9 @@ def _by_refit(
         # A search may have chosen another number of factors for another refit.
         names = each.factor_returns.columns
         betas.append(pd.DataFrame(each.betas @ turn, data.index_of(test), names))
-        histories[start] = each.factor_returns @ pd.DataFrame(turn, names, names)
+        # Of frames without columns pandas makes no product.
+        turned = each.factor_returns.to_numpy() @ turn
+        histories[start] = pd.DataFrame(turned, each.factor_returns.index, names)
         premia[start] = pd.Series(each.premia @ turn, names)
     return {
         "betas_": pd.concat(betas).iloc[order],

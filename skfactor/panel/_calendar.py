@@ -1,4 +1,4 @@
-"""Dates that mean the same day or month, however they are written."""
+"""Dates that mean the same day or month, however they are written, and spans of time."""
 
 import re
 from typing import Any
@@ -12,6 +12,7 @@ from skfactor.panel._index import as_dates, date_kind, show_date
 
 _SHOWN = 3
 _ISO_DATE = re.compile(r"\d{4}-?\d{2}")
+_MONTHS = re.compile(r"\s*(\d+)\s*months?\s*")
 
 
 def dates_of(data: Any) -> pd.Index | None:
@@ -77,10 +78,7 @@ def align_to_dates(frame: Any, dates: pd.Index, name: str) -> tuple[FloatArray, 
     ValueError
         For dates that are not in the frame, and for values that are not finite there.
     """
-    if is_polars(frame) and hasattr(frame, "to_dict"):
-        first = frame.columns[0]
-        index = as_dates(frame[first], f"the column {first!r} of {name}")
-        frame = pd.DataFrame({c: frame[c].to_numpy() for c in frame.columns[1:]}, index=index)
+    frame = from_polars(frame, name)
     theirs = dates_of(frame) if isinstance(frame, (pd.Series, pd.DataFrame)) else None
     if theirs is None:
         raise TypeError(
@@ -106,6 +104,15 @@ def align_to_dates(frame: Any, dates: pd.Index, name: str) -> tuple[FloatArray, 
             f"infinities: {some_dates(dates, bad)}."
         )
     return values, [str(column) for column in frame.columns]
+
+
+def from_polars(frame: Any, name: str) -> Any:
+    """Return a polars frame as a pandas one whose index is its first column, dates."""
+    if not is_polars(frame) or not hasattr(frame, "to_dict"):
+        return frame
+    first = frame.columns[0]
+    index = as_dates(frame[first], f"the column {first!r} of {name}")
+    return pd.DataFrame({c: frame[c].to_numpy() for c in frame.columns[1:]}, index=index)
 
 
 def common_keys(
@@ -187,3 +194,36 @@ def some_dates(dates: pd.Index, places: IntArray) -> str:
     """Return the first few dates in words."""
     shown = ", ".join(show_date(dates[i]) for i in places[:_SHOWN])
     return shown + (", ..." if len(places) > _SHOWN else "")
+
+
+def time_span(value: Any, name: str) -> Any:
+    """Return a span of time that can be added to dates.
+
+    Whole numbers are days; text is ``"6 months"`` or what ``pandas.Timedelta`` reads.
+    """
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        span: Any = pd.Timedelta(int(value), unit="D")
+    elif isinstance(value, str):
+        months = _MONTHS.fullmatch(value)
+        try:
+            span = pd.DateOffset(months=int(months[1])) if months else pd.Timedelta(value)
+        except ValueError as error:
+            raise ValueError(_not_a_span(value, name)) from error
+    elif isinstance(value, (pd.DateOffset, pd.offsets.BaseOffset)):
+        span = value
+    else:
+        try:
+            span = pd.Timedelta(value)
+        except (TypeError, ValueError) as error:
+            raise ValueError(_not_a_span(value, name)) from error
+    day = pd.Timestamp("2000-01-31")
+    if pd.isna(span) or day + span < day:
+        raise ValueError(_not_a_span(value, name))
+    return span
+
+
+def _not_a_span(value: Any, name: str) -> str:
+    return (
+        f"`{name}` must be a span of time that is not negative: a number of days, text such as "
+        f"'6 months' or '90D', a timedelta or a DateOffset; got {value!r}."
+    )

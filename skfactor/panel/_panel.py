@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from sklearn.utils import get_tags
 
 from skfactor._blocks import in_one_block, in_order, put_in_order
 from skfactor._typing import FloatArray, IntArray
@@ -17,6 +18,7 @@ from skfactor._validation import (
     column_or_1d,
     validate_table,
 )
+from skfactor.panel._agreement import refuse_weights_of_other_rows
 from skfactor.panel._index import resolve_panel
 
 
@@ -124,7 +126,8 @@ def validate_panel(
     estimator : estimator
         Receives or holds ``n_features_in_`` and ``feature_names_in_``.
     X : array-like of shape (n_rows, n_features)
-        Characteristics known before the return is earned, without gaps.
+        Characteristics known before the return is earned, without gaps unless the tags of
+        the estimator allow them.
     y : array-like of shape (n_rows,), default=None
         Returns; ``NaN`` where the asset was known and its return is missing.
     dates, assets : array-like of shape (n_rows,), default=None
@@ -147,11 +150,13 @@ def validate_panel(
     Raises
     ------
     ValueError
-        For gaps and infinities in ``X``, infinities in ``y``, no returns at all, duplicate
-        (date, asset) pairs, and indexes of ``X`` and ``y`` that disagree.
+        For gaps that are not allowed and infinities in ``X``, infinities in ``y``, no returns
+        at all, duplicate (date, asset) pairs, and indexes of ``X``, ``y`` and ``sample_weight``
+        that disagree.
     """
     gathered, own = in_one_block(X)
-    table = validate_table(estimator, gathered, reset=reset)
+    allow_nan = get_tags(estimator).input_tags.allow_nan
+    table = validate_table(estimator, gathered, reset=reset, allow_nan=allow_nan)
     target = None
     if returns != "none":
         if y is None:
@@ -166,6 +171,7 @@ def validate_panel(
     weights = None
     if sample_weight is not None:
         weights = check_sample_weight(sample_weight, table, ensure_non_negative=True)
+        refuse_weights_of_other_rows(sample_weight, "sample_weight", X=X, y=y)
     index = resolve_panel(X, y, dates, assets, quiet=quiet)
     order, starts = _sorted_by_date(index.date_codes, index.asset_codes, len(table))
 

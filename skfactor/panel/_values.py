@@ -41,13 +41,17 @@ def wide_values(
         if labels.has_duplicates:
             first = labels[labels.duplicated()][0]
             raise ValueError(
-                f"Each {kind} of {name} must appear once; {show(first)} appears again."
+                f"Each {kind} of {name} must appear once; got {show(first)} more than once. Drop "
+                "what repeats."
             )
     try:
         values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError) as error:
         kinds = join(sorted(set(map(str, frame.dtypes))))
-        raise ValueError(f"{name} must hold numbers; got columns of dtype {kinds}.") from error
+        raise ValueError(
+            f"{name} must hold numbers; got columns of the dtypes {kinds}. Convert them, for "
+            "instance by pandas.to_numeric."
+        ) from error
     if np.isinf(values).any():
         line, place = np.argwhere(np.isinf(values))[0]
         raise ValueError(

@@ -50,7 +50,7 @@ class AlphaBootstrapDisplay:
     >>> rng = np.random.default_rng(0)
     >>> factors = rng.normal(0.005, 0.04, (60, 1))
     >>> returns = factors + rng.normal(0, 0.03, (60, 30))
-    >>> found = alpha_bootstrap(factors, returns, n_draws=50, random_state=0)
+    >>> found = alpha_bootstrap(factors, returns, n_resamples=50, random_state=0)
     >>> display = AlphaBootstrapDisplay.from_bootstrap(found)
     >>> display.ax_.get_ylabel()
     't statistic of alpha'
@@ -71,8 +71,8 @@ class AlphaBootstrapDisplay:
         cls,
         estimator: Any,
         *,
-        n_draws: int = 1000,
-        random_state: Any = None,
+        n_resamples: int = 1000,
+        random_state: Any = 0,
         ax: Axes | None = None,
     ) -> AlphaBootstrapDisplay:
         """Run the bootstrap of a fitted model and draw it.
@@ -81,10 +81,10 @@ class AlphaBootstrapDisplay:
         ----------
         estimator : FamaFrenchRegressor
             Fitted, with its data.
-        n_draws : int, default=1000
+        n_resamples : int, default=1000
             The number of samples.
-        random_state : int, RandomState instance or None, default=None
-            The seed.
+        random_state : int, RandomState instance or None, default=0
+            The seed, as :func:`~skfactor.inference.alpha_bootstrap` takes it.
         ax : matplotlib Axes, default=None
             Axes to draw on; new ones by default.
 
@@ -93,7 +93,7 @@ class AlphaBootstrapDisplay:
         AlphaBootstrapDisplay
             The display, drawn.
         """
-        found = alpha_bootstrap(estimator, n_draws=n_draws, random_state=random_state)
+        found = alpha_bootstrap(estimator, n_resamples=n_resamples, random_state=random_state)
         return cls.from_bootstrap(found, ax=ax)
 
     @classmethod

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from skfactor._typing import ArrayLike, FloatArray
-from skfactor._validation import join
+from skfactor._validation import join, listed
 from skfactor.cluster._labels import ClusterCodes, as_frame, encode_labels
 from skfactor.cluster._names import readable
 from skfactor.cluster._ranks import rank_effect_sizes
@@ -199,7 +199,7 @@ class ClusterBoxPlotDisplay:
             The display itself.
         """
         if scale not in SCALES:
-            raise ValueError(f"`scale` must be one of {list(SCALES)}; got {scale!r}.")
+            raise ValueError(f"`scale` must be one of {listed(SCALES)}; got {scale!r}.")
         if not 0.0 <= trim < 0.5:
             raise ValueError(f"`trim` must be at least 0 and less than 0.5; got {trim!r}.")
         groups = [self._groups(name, scale, trim) for name in self.X.columns]

@@ -111,7 +111,8 @@ class ClusterPathsDisplay:
         ----------
         paths : {array, DataFrame} of shape (n_rows, n_days)
             One path a row, such as :class:`skfactor.preprocessing.CumulativeReturns` makes; a
-            frame whose columns are dates is drawn against them. NaN leaves a gap.
+            frame whose columns are dates, also as text such as ``"2024-01-31"``, is drawn
+            against them. NaN leaves a gap.
         labels : array, Series or mapping of shape (n_rows,)
             The cluster of each row; -1 is noise and drawn last, in grey. A Series or mapping is
             matched with the index of `paths` by name where both have names.

@@ -90,7 +90,8 @@ class CorrelationDisplay:
         triangle : {"full", "upper"}, default="full"
             Draw both halves of the symmetric table or the upper one.
         ax : matplotlib Axes, default=None
-            Axes to draw on; new ones by default.
+            Axes to draw on; new ones by default. Cells are square: where other axes share the
+            figure, make it with ``layout="compressed"``, so that long names fit beside them.
         **imshow_kwargs : dict
             Passed to matplotlib's `imshow`, such as ``vmin``, ``vmax`` and ``cmap``.
 
@@ -107,7 +108,7 @@ class CorrelationDisplay:
         returns: Any,
         labels: ArrayLike | Mapping[Any, Any] | pd.Series,
         *,
-        min_periods: int = 12,
+        min_obs: int = 12,
         names: Mapping[Any, str] | pd.Series | None = None,
         triangle: str = "full",
         ax: Axes | None = None,
@@ -121,14 +122,15 @@ class CorrelationDisplay:
             Returns, one column an asset.
         labels : array, Series or mapping of shape (n_assets,)
             The cluster of each asset.
-        min_periods : int, default=12
+        min_obs : int, default=12
             Dates that two assets must share for their correlation to count.
         names : mapping or Series, default=None
             Name of each label, for the rows.
         triangle : {"full", "upper"}, default="full"
             Draw both halves of the symmetric table or the upper one.
         ax : matplotlib Axes, default=None
-            Axes to draw on; new ones by default.
+            Axes to draw on; new ones by default. Cells are square: where other axes share the
+            figure, make it with ``layout="compressed"``, so that long names fit beside them.
         **imshow_kwargs : dict
             Passed to matplotlib's `imshow`.
 
@@ -137,7 +139,7 @@ class CorrelationDisplay:
         CorrelationDisplay
             The display, drawn.
         """
-        found = cluster_correlations(returns, labels, min_periods=min_periods)
+        found = cluster_correlations(returns, labels, min_obs=min_obs)
         return cls.from_correlations(found, names=names, triangle=triangle, ax=ax, **imshow_kwargs)
 
     def plot(
@@ -148,7 +150,8 @@ class CorrelationDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on; new ones by default.
+            Axes to draw on; new ones by default. Cells are square: where other axes share the
+            figure, make it with ``layout="compressed"``, so that long names fit beside them.
         triangle : {"full", "upper"}, default="full"
             Draw both halves of the symmetric table or the upper one.
         **imshow_kwargs : dict
@@ -178,7 +181,7 @@ class CorrelationDisplay:
         self.ax_.spines[:].set_visible(False)
         found = self.correlations
         self.ax_.set_title(
-            f"within {found.within:.2f}, between {found.between:.2f} ({found.contrast:+.2f})",
+            f"within {found.within:z.2f}, between {found.between:z.2f} ({found.contrast:+z.2f})",
             fontsize=10,
         )
         self.figure_.colorbar(self.image_, ax=self.ax_, label="mean correlation of returns")
@@ -202,7 +205,7 @@ class CorrelationDisplay:
                     continue
                 said, color = "–", INK
             else:
-                said = f"{value:.2f}"
+                said = f"{value:z.2f}"
                 r, g, b, _ = self.image_.cmap(self.image_.norm(value))
                 # Rec. 709 luminance decides whether dark or light ink can be read.
                 color = "black" if 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.45 else "white"

@@ -265,6 +265,7 @@ class ElbowDisplay:
         table = self.table if name == "inertia" else self.table[self.table["n_clusters"] > 1]
         k = table["n_clusters"].to_numpy()
         values = table[name].to_numpy(dtype=float)
+        chosen = None
         (self.lines_[name],) = ax.plot(
             k, values, marker="o", color=PALETTE[0], label="data" if name == self.score else name
         )
@@ -281,7 +282,7 @@ class ElbowDisplay:
                 ax.legend(frameon=False)
             ax.set_ylim(bottom=0.0)
         elif self.chosen is not None:
-            ax.axvline(
+            chosen = ax.axvline(
                 self.chosen,
                 color=ACCENT,
                 linestyle=":",
@@ -295,7 +296,10 @@ class ElbowDisplay:
             )
         if name == self.score and len(ax.lines) > 1:
             low, high = ax.get_ylim()
-            ax.set_ylim(low, high + 0.18 * len(ax.lines) * (high - low))  # room for the legend
+            room = 0.18 * len(ax.lines)
+            ax.set_ylim(low, high + room * (high - low))
+            if chosen is not None:
+                chosen.set_ydata([0.0, 1.0 / (1.0 + room)])  # not through the legend
             ax.legend(frameon=False, loc="upper left")
         if name == "lift":
             ax.axhline(0.0, color=NOISE_COLOR, linewidth=1.0)

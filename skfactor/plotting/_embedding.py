@@ -69,7 +69,7 @@ class EmbeddingDisplay:
     >>> import matplotlib.pyplot as plt
     >>> from skfactor.plotting import EmbeddingDisplay
     >>> display = EmbeddingDisplay.from_embedding(
-    ...     [[0.0, 1.0], [0.1, 1.1], [5.0, 4.0]], [0, 0, 1], tickers=["A", "B", "C"], annotate=["C"]
+    ...     [[0.0, 1.0], [0.1, 1.1], [5.0, 4.0]], [0, 0, 1], assets=["A", "B", "C"], annotate=["C"]
     ... )
     >>> [text.get_text() for text in display.texts_]
     ['C']
@@ -101,7 +101,7 @@ class EmbeddingDisplay:
         *,
         labels: ArrayLike | pd.Series | None = None,
         names: Mapping[Any, str] | pd.Series | None = None,
-        tickers: Sequence[str] | None = None,
+        assets: Sequence[str] | None = None,
         annotate: bool | Sequence[str] = False,
         ax: Axes | None = None,
         **scatter_kwargs: Any,
@@ -119,10 +119,10 @@ class EmbeddingDisplay:
             Labels to colour by in place of the estimator's own.
         names : mapping or Series, default=None
             Name of each label in the legend.
-        tickers : sequence of str, default=None
+        assets : sequence of str, default=None
             Names of the rows; by default the index of a pandas `X`.
         annotate : bool or sequence of str, default=False
-            Write all tickers (True) or those listed beside their points.
+            Write the names of all assets (True) or of those listed beside their points.
         ax : matplotlib Axes, default=None
             Axes to draw on; new ones by default. 3-D ones for three components.
         **scatter_kwargs : dict
@@ -139,8 +139,8 @@ class EmbeddingDisplay:
             labels = found if labels is None else labels
         else:
             embedding = estimator.transform(X)
-        if tickers is None and isinstance(X, pd.DataFrame):
-            tickers = [str(name) for name in X.index]
+        if assets is None and isinstance(X, pd.DataFrame):
+            assets = [str(name) for name in X.index]
         if not hasattr(embedding, "columns"):
             array = np.asarray(embedding)
             index = X.index if isinstance(X, pd.DataFrame) else None
@@ -151,7 +151,7 @@ class EmbeddingDisplay:
             embedding,
             labels,
             names=names,
-            tickers=tickers,
+            assets=assets,
             annotate=annotate,
             ax=ax,
             **scatter_kwargs,
@@ -164,7 +164,7 @@ class EmbeddingDisplay:
         labels: ArrayLike | pd.Series | None = None,
         *,
         names: Mapping[Any, str] | pd.Series | None = None,
-        tickers: Sequence[str] | None = None,
+        assets: Sequence[str] | None = None,
         annotate: bool | Sequence[str] = False,
         ax: Axes | None = None,
         **scatter_kwargs: Any,
@@ -179,10 +179,10 @@ class EmbeddingDisplay:
             The cluster of each row; -1 is noise. A Series is matched with a frame's index.
         names : mapping or Series, default=None
             Name of each label in the legend.
-        tickers : sequence of str, default=None
+        assets : sequence of str, default=None
             Names of the rows; by default the index of a pandas frame.
         annotate : bool or sequence of str, default=False
-            Write all tickers (True) or those listed beside their points.
+            Write the names of all assets (True) or of those listed beside their points.
         ax : matplotlib Axes, default=None
             Axes to draw on; new ones by default. 3-D ones for three components.
         **scatter_kwargs : dict
@@ -205,12 +205,12 @@ class EmbeddingDisplay:
                 "Reduce it first, for example by TSNEEmbedder."
             )
         clusters = None if labels is None else encode_labels(labels, frame.index)
-        if tickers is not None:
-            if len(tickers) != len(frame):
+        if assets is not None:
+            if len(assets) != len(frame):
                 raise ValueError(
-                    f"`tickers` must name each of the {len(frame)} rows; got {len(tickers)}."
+                    f"`assets` must name each of the {len(frame)} rows; got {len(assets)}."
                 )
-            frame.index = pd.Index([str(name) for name in tickers])
+            frame.index = pd.Index([str(name) for name in assets])
         display = cls(frame, clusters, names=names)
         return display.plot(ax=ax, annotate=annotate, **scatter_kwargs)
 
@@ -303,7 +303,7 @@ class EmbeddingDisplay:
         if unknown:
             raise ValueError(
                 f"`annotate` must list names of rows; got {join(unknown)}. "
-                "Pass `tickers=` or a frame with an index."
+                "Pass `assets=` or a frame with an index."
             )
         return np.flatnonzero(index.isin(list(annotate)))
 

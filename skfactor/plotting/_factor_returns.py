@@ -11,6 +11,7 @@ from skfactor._typing import ArrayLike
 from skfactor._validation import check_is_fitted
 from skfactor.metrics._assignments import unwrap
 from skfactor.metrics._rows import returns_array
+from skfactor.panel._date_labels import date_readings
 from skfactor.plotting._style import INK, PALETTE, one_axes, outside_legend, tidy
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class FactorReturnsDisplay:
         estimator: Any,
         *,
         compound: bool = False,
-        volatility: float | None = None,
+        target_volatility: float | None = None,
         ax: Axes | None = None,
     ) -> FactorReturnsDisplay:
         """Draw the factor returns that a fitted model knows, from ``fit`` and ``update``.
@@ -87,7 +88,7 @@ class FactorReturnsDisplay:
         compound : bool, default=False
             Compound returns; they are added up otherwise, which suits latent factors of any
             scale.
-        volatility : float or None, default=None
+        target_volatility : float or None, default=None
             Standard deviation a period that each factor is scaled to, so that factors of
             different scale can be compared; None leaves them.
         ax : matplotlib Axes, default=None
@@ -112,7 +113,7 @@ class FactorReturnsDisplay:
         if isinstance(fitted, pd.Index) and len(fitted) and fitted[-1] < returns.index[-1]:
             until = fitted[-1]
         display = cls(returns, fitted_until=until)
-        return display.plot(ax=ax, compound=compound, volatility=volatility)
+        return display.plot(ax=ax, compound=compound, target_volatility=target_volatility)
 
     @classmethod
     def from_returns(
@@ -120,7 +121,7 @@ class FactorReturnsDisplay:
         factor_returns: ArrayLike,
         *,
         compound: bool = False,
-        volatility: float | None = None,
+        target_volatility: float | None = None,
         ax: Axes | None = None,
     ) -> FactorReturnsDisplay:
         """Draw factor returns that are there already.
@@ -131,7 +132,7 @@ class FactorReturnsDisplay:
             Returns a period in order of time.
         compound : bool, default=False
             Compound returns; they are added up otherwise.
-        volatility : float or None, default=None
+        target_volatility : float or None, default=None
             Standard deviation a period that each factor is scaled to; None leaves them.
         ax : matplotlib Axes, default=None
             Axes to draw on; new ones by default.
@@ -152,14 +153,16 @@ class FactorReturnsDisplay:
                 columns = [f"factor{k + 1}" for k in range(values.shape[1])]
             factor_returns = pd.DataFrame(values, columns=list(columns))
         frame = pd.DataFrame(values, factor_returns.index, factor_returns.columns)
-        return cls(frame.sort_index()).plot(ax=ax, compound=compound, volatility=volatility)
+        return cls(frame.sort_index()).plot(
+            ax=ax, compound=compound, target_volatility=target_volatility
+        )
 
     def plot(
         self,
         ax: Axes | None = None,
         *,
         compound: bool = False,
-        volatility: float | None = None,
+        target_volatility: float | None = None,
     ) -> FactorReturnsDisplay:
         """Draw the lines.
 
@@ -169,7 +172,7 @@ class FactorReturnsDisplay:
             Axes to draw on; new ones by default.
         compound : bool, default=False
             Compound returns; they are added up otherwise.
-        volatility : float or None, default=None
+        target_volatility : float or None, default=None
             Standard deviation a period that each factor is scaled to; None leaves them.
 
         Returns
@@ -177,14 +180,16 @@ class FactorReturnsDisplay:
         FactorReturnsDisplay
             The display itself.
         """
-        if volatility is not None and not volatility > 0:
-            raise ValueError(f"`volatility` must be None or positive; got {volatility!r}.")
+        if target_volatility is not None and not target_volatility > 0:
+            raise ValueError(
+                f"`target_volatility` must be None or positive; got {target_volatility!r}."
+            )
         own_figure = ax is None
         self.ax_, self.figure_ = one_axes(ax, type(self).__name__, figsize=(7.6, 4.2))
         returns = self.factor_returns
-        if volatility is not None:
+        if target_volatility is not None:
             spread = returns.std()
-            returns = returns * (volatility / spread.where(spread > 0, np.nan))
+            returns = returns * (target_volatility / spread.where(spread > 0, np.nan))
         # A date without a return stands still.
         filled = returns.fillna(0.0)
         self.cumulative_ = (1.0 + filled).cumprod() - 1.0 if compound else filled.cumsum()
@@ -204,7 +209,9 @@ class FactorReturnsDisplay:
             place: Any = dates[returns.index.get_loc(self.fitted_until)]
             self.ax_.axvline(place, color=INK, linestyle=":", linewidth=1.4, label="end of fit")
         said = "compounded" if compound else "sum"
-        scaled = "" if volatility is None else f", scaled to {volatility:.1%} a period"
+        scaled = ""
+        if target_volatility is not None:
+            scaled = f", scaled to {target_volatility:.1%} a period"
         self.ax_.set_ylabel(f"cumulative return ({said}{scaled})")
         self.ax_.set_xlabel("date" if isinstance(dates, pd.DatetimeIndex) else "period")
         tidy(self.ax_)
@@ -213,17 +220,14 @@ class FactorReturnsDisplay:
 
 
 def plottable_dates(index: pd.Index) -> pd.Index:
-    """Return dates that matplotlib can place: periods at their end, other labels by number."""
-    if isinstance(index, pd.PeriodIndex):
-        return index.to_timestamp(how="end").normalize()
-    if isinstance(index, pd.DatetimeIndex):
-        return index
-    if pd.api.types.is_integer_dtype(index.dtype) and len(index):
-        numbers = index.to_numpy(dtype=np.int64)
-        # Months written as numbers have gaps between the years.
-        layout = {6: "%Y%m", 8: "%Y%m%d"}.get(len(str(int(numbers[0]))))
-        if layout is not None:
-            stamps = pd.to_datetime(index.astype(str), format=layout, errors="coerce")
-            if not stamps.isna().any():
-                return pd.DatetimeIndex(stamps)
-    return pd.RangeIndex(1, len(index) + 1)
+    """Return dates that matplotlib can place: periods at their end, other labels by number.
+
+    Months written as numbers are dates too: as numbers they have gaps between the years.
+    """
+    readings = date_readings(index)
+    if len(readings) != 1:
+        return pd.RangeIndex(1, len(index) + 1)
+    dates = readings[0]
+    if isinstance(dates, pd.PeriodIndex):
+        return dates.to_timestamp(how="end").normalize()
+    return dates

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from skfactor._typing import ArrayLike
+from skfactor._validation import listed
 from skfactor.inspection import characteristic_importance
 from skfactor.plotting._style import INK, NOISE_COLOR, PALETTE, one_axes, text_width, tidy
 
@@ -29,8 +30,10 @@ class ImportanceDisplay:
 
     Parameters
     ----------
-    importance : pandas.DataFrame
-        As :func:`~skfactor.inspection.characteristic_importance` returns it.
+    importance : pandas.DataFrame or Series
+        As :func:`~skfactor.inspection.characteristic_importance` returns it, or one number a
+        characteristic, such as ``importance_`` of
+        :class:`~skfactor.factor_models.DeepCharacteristicFactorModel`.
 
     Attributes
     ----------
@@ -61,7 +64,7 @@ class ImportanceDisplay:
     figure_: Figure
     bars_: BarContainer
 
-    def __init__(self, importance: pd.DataFrame) -> None:
+    def __init__(self, importance: pd.DataFrame | pd.Series) -> None:
         self.importance = importance
 
     @classmethod
@@ -112,7 +115,7 @@ class ImportanceDisplay:
     @classmethod
     def from_importance(
         cls,
-        importance: pd.DataFrame,
+        importance: pd.DataFrame | pd.Series,
         *,
         column: str | None = None,
         max_characteristics: int = 20,
@@ -122,7 +125,7 @@ class ImportanceDisplay:
 
         Parameters
         ----------
-        importance : pandas.DataFrame
+        importance : pandas.DataFrame or Series
             One row a characteristic.
         column : str or None, default=None
             The column to draw; None takes ``r2_lost``, ``gradient`` or the first.
@@ -160,17 +163,32 @@ class ImportanceDisplay:
         -------
         ImportanceDisplay
             The display itself.
+
+        Raises
+        ------
+        TypeError
+            If importance is neither a DataFrame nor a Series.
+        ValueError
+            For a ``column`` that is not there, and ``max_characteristics`` below 1.
         """
+        table = self.importance
+        if isinstance(table, pd.Series):
+            table = table.to_frame("importance" if table.name is None else table.name)
+        if not isinstance(table, pd.DataFrame):
+            raise TypeError(
+                "`importance` must be a pandas DataFrame or Series with a row a characteristic; "
+                f"got {type(table).__name__}."
+            )
         if max_characteristics < 1:
             raise ValueError(
                 f"`max_characteristics` must be at least 1; got {max_characteristics!r}."
             )
-        columns = list(self.importance.columns)
+        columns = list(table.columns)
         if column is None:
             column = next((c for c in ("r2_lost", "gradient") if c in columns), columns[0])
         elif column not in columns:
-            raise ValueError(f"`column` must be one of {columns}; got {column!r}.")
-        values = self.importance[column].sort_values(ascending=False, kind="stable")
+            raise ValueError(f"`column` must be one of {listed(columns)}; got {column!r}.")
+        values = table[column].sort_values(ascending=False, kind="stable")
         shown = values.iloc[:max_characteristics]
         if column == "r2_lost":
             shown = 100.0 * shown

@@ -125,8 +125,8 @@ class ReconstructionDisplay:
             A fitted reducer, or pipeline, with ``transform`` and ``inverse_transform``; or
             several, by what the legend is to call them.
         X : {array, DataFrame} of shape (n_samples, n_days)
-            Paths as the reducers were fitted to; a frame whose columns are dates is drawn
-            against them.
+            Paths as the reducers were fitted to; a frame whose columns are dates, also as text
+            such as ``"2024-01-31"``, is drawn against them.
         rows : sequence, default=None
             Rows to draw: names in the index of `X`, or positions where the index does not hold
             whole numbers. By default the first four.
@@ -217,7 +217,7 @@ class ReconstructionDisplay:
             self.legend_ = self.figure_.legend(
                 handles=handles,
                 loc="outside lower center",
-                ncols=min(len(handles), 2 * min(n_columns, len(self.axes_))),
+                ncols=make_room(self.figure_, list(self.lines_[0]), fontsize=8),
                 frameon=False,
                 fontsize=8,
             )
@@ -245,9 +245,34 @@ class ReconstructionDisplay:
         if isinstance(self.paths.index, pd.RangeIndex) or pd.api.types.is_integer(name):
             said = f"row {said}"
         if self.codes is not None:
-            said += f", code ({', '.join(f'{value:z.1f}' for value in self.codes[position])})"
+            code = zip(self.codes[position], decimals(self.codes), strict=True)
+            said += f", code ({', '.join(f'{value:z.{places}f}' for value, places in code)})"
         shares = ["–" if np.isnan(r2) else f"{r2:z.2f}" for r2 in self.r2_.iloc[position]]
         return "\n".join(wrapped([said, f"R² {', '.join(shares)}"], width=32))
+
+
+def make_room(figure: Figure, labels: Sequence[str], *, fontsize: float) -> int:
+    """Widen and lengthen a figure for a legend below it, and return the columns that fit."""
+    from matplotlib.textpath import TextPath
+
+    width, height = figure.get_size_inches()
+    letters = max(TextPath((0, 0), label, size=fontsize).get_extents().x1 for label in labels)
+    # Beside each text come a line and gaps of about 5 letters' height.
+    column = (letters + 5 * fontsize) / 72
+    width = max(width, column)
+    n_lines = -(-len(labels) // int(width // column))
+    figure.set_size_inches(width, height + 1.5 * fontsize / 72 * (n_lines - 1))
+    return -(-len(labels) // n_lines)
+
+
+def decimals(codes: FloatArray) -> IntArray:
+    """Return how many decimals of each column show two digits of its spread, one at least."""
+    largest = np.abs(codes).max()
+    spread = np.ptp(codes, axis=0)
+    # What hardly varies, as all columns of one row, is written like the largest value.
+    spread = np.where(spread > 1e-3 * largest, spread, largest)
+    places = 1 - np.floor(np.log10(np.where(spread > 0, spread, 1.0)))
+    return np.maximum(places, 1).astype(np.intp)
 
 
 def row_r2(values: FloatArray, reconstructed: FloatArray) -> FloatArray:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from skfactor._libraries import is_polars
 from skfactor._typing import ArrayLike
+from skfactor.panel._calendar import time_span
 from skfactor.panel._index import (
     as_dates,
     factorize,
@@ -15,8 +16,12 @@ from skfactor.panel._index import (
     refuse_duplicates,
     show_date,
 )
-from skfactor.portfolios._periods import previous, stamps, time_span
-from skfactor.preprocessing._frames import check_frame, column_or_index, take_or_missing
+from skfactor.portfolios._periods import previous, stamps
+from skfactor.preprocessing._frames import (
+    check_frame,
+    column_or_index,
+    take_or_missing,
+)
 
 
 def join_asof(
@@ -103,7 +108,7 @@ def join_asof(
     >>> join_asof(filings, dates, lag="6 months")["sales"].to_list()
     [1.0, 1.0, 2.0]
     """
-    check_frame(filings, "filings")
+    check_frame(filings, "`filings`")
     if lag is None and published is None:
         raise ValueError(
             "`lag` or `published` must say when filings become known; got neither. "
@@ -133,24 +138,24 @@ def _filings(
     filings: Any, on: str, date: str, published: str | None, lag: Any
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the values, and for each filing that counts when, whose and which it is."""
-    indexed = read_index(filings, "filings")
+    indexed = read_index(filings, "`filings`")
     if indexed is not None and indexed[1] is not None:
         ends, firms = indexed[0], indexed[1]
     elif date in filings.columns:
         ends = as_dates(filings[date], f"column {date!r}")
-        firms = column_or_index(filings, on, "filings")
+        firms = column_or_index(filings, on, "`filings`")
     else:
         raise ValueError(
-            f"filings must have its dates as the column {date!r} or in its index; got the "
+            f"`filings` must have its dates as the column {date!r} or in its index; got the "
             f"columns {list(filings.columns)[:5]}. Say which column it is by `date=`."
         )
-    ends = stamps(ends, "The dates of filings")
+    ends = stamps(ends, "The dates of `filings`")
     if published is None:
         known = ends
     else:
         if published not in filings.columns:
             raise ValueError(
-                f"`published` must name a column of filings; got {published!r} and the columns "
+                f"`published` must name a column of `filings`; got {published!r} and the columns "
                 f"{list(filings.columns)[:5]}."
             )
         known = pd.DatetimeIndex(pd.to_datetime(np.asarray(filings[published].to_numpy()))).as_unit(
@@ -191,7 +196,7 @@ def _wanted(dates: Any, firms: pd.Series) -> tuple[pd.MultiIndex, dict[str, pd.I
     if isinstance(dates, pd.MultiIndex):
         dates = pd.Series(0, dates)
     if has_panel_index(dates):
-        found = read_index(dates, "dates")
+        found = read_index(dates, "`dates`")
         if found is None or found[1] is None:
             raise ValueError("`dates` must be a (date, asset) index or dates; got neither.")
         codes, unique = factorize(found[0])

@@ -25,9 +25,10 @@ class ClusterPortfolios:
     Parameters
     ----------
     returns : DataFrame of shape (n_dates, n_clusters)
-        Portfolio returns, ``NaN`` where a cluster is empty and before labels are known.
+        Portfolio returns, ``NaN`` where a cluster is empty or has no return, and before labels
+        are known.
     counts : DataFrame of shape (n_dates, n_clusters)
-        Number of assets behind each return.
+        Number of assets held: those between their first and their last return.
     labels : DataFrame of shape (n_label_dates, n_assets)
         Labels by the date from which they are known, matched across dates; missing for
         assets without.
@@ -101,7 +102,7 @@ class ClusterPortfolios:
         Notes
         -----
         A neutral spread is the slope :math:`b_t` of the regression over the assets of the two
-        clusters, by weighted least squares,
+        clusters that have a return, by weighted least squares,
 
         .. math:: r_{i,t} = a_t + b_t \, 1\{i \in \text{long}\} + c_t' x_{i,t-1} + e_{i,t},
 
@@ -118,7 +119,7 @@ class ClusterPortfolios:
         like = pd.DataFrame(index=self.returns.index, columns=self.assets, dtype=np.float64)
         before = previous(like.index)
         columns = [
-            of_date_before(wide_frame(frame, "neutral_to"), like, before).ravel()
+            of_date_before(wide_frame(frame, "`neutral_to`"), like, before).ravel()
             for frame in frames
         ]
         held = self.holdings

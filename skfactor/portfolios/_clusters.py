@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from skfactor._typing import ArrayLike, FloatArray
+from skfactor._validation import join
 from skfactor.panel._index import (
     as_assets,
     factorize,
@@ -85,8 +86,10 @@ def cluster_portfolios(
 
     .. math:: R_{k,t} = \sum_{i \in C_{k,s}} w_{i,t-1} r_{i,t} \Big/ \sum_{i \in C_{k,s}} w_{i,t-1},
 
-    over the assets that have a return at :math:`t`. The date before the first one is taken to
-    be the longest step between two dates earlier. Matching looks at the past only, so later
+    over the assets that have a return at :math:`t`: a missing return counts as what the rest of
+    the cluster earned. An asset is held from its first return to its last, with and without one
+    in between. The date before the first one is taken to be the longest step between two dates
+    earlier. Matching looks at the past only, so later
     labels never change earlier portfolios. Overlap follows clusters that drift; ordering keeps
     a meaning, such as small to large, where clusters break up and merge.
 
@@ -99,16 +102,16 @@ def cluster_portfolios(
     --------
     >>> from skfactor.datasets import make_stock_universe
     >>> from skfactor.portfolios import cluster_portfolios
-    >>> universe = make_stock_universe(n_stocks=60, n_years=3, random_state=0)
+    >>> universe = make_stock_universe(n_assets=60, n_years=3, random_state=0)
     >>> portfolios = cluster_portfolios(
     ...     universe.clusters, universe.returns, known_from="2015-12-31"
     ... )
     >>> portfolios.spread(0, 3, name="CLU").first_valid_index()
     Timestamp('2016-01-31 00:00:00')
     """
-    wide = wide_frame(returns, "returns")
+    wide = wide_frame(returns, "`returns`")
     if len(wide) == 0:
-        raise ValueError("returns must have at least one date; got none.")
+        raise ValueError("`returns` must have at least one date; got none.")
     if match not in ("overlap", "order", None):
         raise ValueError(f"`match` must be 'overlap', 'order' or None; got {match!r}.")
     if (match == "order") != (order_by is not None):
@@ -134,10 +137,12 @@ def cluster_portfolios(
         current = np.broadcast_to(codes.reindex(columns=wide.columns).to_numpy(), wide.shape)
     sizes: FloatArray = np.ones(wide.shape)
     if weights is not None:
-        sizes = of_date_before(wide_frame(weights, "weights"), wide, before)
+        sizes = of_date_before(wide_frame(weights, "`weights`"), wide, before)
         if (sizes < 0).any():
-            raise ValueError(f"weights must not be negative; got {np.nanmin(sizes):g}.")
-    portfolio = np.where(np.isnan(current), -1, current).astype(np.intp)
+            raise ValueError(f"`weights` must not be negative; got {np.nanmin(sizes):g}.")
+    # A wide frame has a cell for an asset not yet listed, and for one that is gone.
+    listed = (wide.ffill().notna() & wide.bfill().notna()).to_numpy()
+    portfolio = np.where(np.isnan(current) | ~listed, -1, current).astype(np.intp)
     if not (portfolio >= 0).any():
         raise ValueError(
             "Some return must begin after labels are known, of an asset that has a label; got "
@@ -170,7 +175,7 @@ def _label_table(labels: Any, known_from: Any, look_ahead: bool, before: pd.Inde
     """Return labels as objects, one line for each date from which they are known."""
     if not isinstance(labels, pd.Series):
         raise TypeError(
-            "labels must be a pandas Series indexed by asset or by (date, asset); "
+            "`labels` must be a pandas Series indexed by asset or by (date, asset); "
             f"got {type(labels).__name__}."
         )
     kept = [
@@ -185,7 +190,7 @@ def _label_table(labels: Any, known_from: Any, look_ahead: bool, before: pd.Inde
                 "the data they were learnt from, or state look_ahead=True to describe the sample; "
                 f"got known_from={known_from!r} and look_ahead={look_ahead!r}."
             )
-        assets = as_assets(labels.index, "the index of labels")
+        assets = as_assets(labels.index, "the index of `labels`")
         if assets.has_duplicates:
             raise ValueError(
                 "Each asset must have one label; got more for "
@@ -199,13 +204,16 @@ def _label_table(labels: Any, known_from: Any, look_ahead: bool, before: pd.Inde
             "Labels by date say themselves when they are known; leave `known_from` and "
             "`look_ahead` out, or give fixed labels."
         )
-    return _by_date(values, "labels")
+    return _by_date(values, "`labels`")
 
 
 def _by_date(values: pd.Series, name: str) -> pd.DataFrame:
     found = read_index(values, name)
     if found is None or found[1] is None:
-        raise ValueError(f"{name} must be indexed by asset, or by date and asset.")
+        raise ValueError(
+            f"{name} must be indexed by asset, or by date and asset; got the levels "
+            f"{join([repr(level) for level in values.index.names])}, none of them dates."
+        )
     days = stamps(found[0], f"The dates of {name}").rename("date")
     refuse_duplicates(*factorize(days), *factorize(found[1]), name)
     index = pd.MultiIndex.from_arrays([days, found[1].rename("asset")])
@@ -217,9 +225,9 @@ def _by_date(values: pd.Series, name: str) -> pd.DataFrame:
 
 def _like_labels(order_by: Any, table: pd.DataFrame) -> pd.DataFrame:
     if not isinstance(order_by, pd.Series):
-        raise TypeError(f"order_by must be a pandas Series; got {type(order_by).__name__}.")
+        raise TypeError(f"`order_by` must be a pandas Series; got {type(order_by).__name__}.")
     if isinstance(order_by.index, pd.MultiIndex):
-        frame = _by_date(order_by, "order_by").reindex(index=table.index, columns=table.columns)
+        frame = _by_date(order_by, "`order_by`").reindex(index=table.index, columns=table.columns)
     else:
         line = order_by.reindex(table.columns).to_numpy()
         frame = pd.DataFrame([line] * len(table), table.index, table.columns)

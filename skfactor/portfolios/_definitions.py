@@ -7,6 +7,7 @@ import pandas as pd
 
 from skfactor._libraries import is_polars
 from skfactor._typing import ArrayLike, FloatArray
+from skfactor._validation import listed
 from skfactor.panel._values import numbers
 from skfactor.portfolios._filing_ratios import ratio
 from skfactor.portfolios._rows import number_column
@@ -178,14 +179,14 @@ def operational_efficiency(fundamentals: ArrayLike, *, financial: ArrayLike = No
 
 
 def _items(fundamentals: Any, *names: str) -> list[FloatArray]:
-    check_frame(fundamentals, "fundamentals")
+    check_frame(fundamentals, "`fundamentals`")
     missing = [name for name in names if name not in fundamentals.columns]
     if missing:
         raise ValueError(
-            f"fundamentals must have the columns {', '.join(map(repr, names))}; got none named "
-            f"{', '.join(map(repr, missing))}. Rename your own to these."
+            f"`fundamentals` must have the columns {listed(names)}; got none named "
+            f"{listed(missing)}. Rename your own to these."
         )
-    return [number_column(fundamentals, name, "fundamentals", "fundamentals") for name in names]
+    return [number_column(fundamentals, name, "fundamentals", "`fundamentals`") for name in names]
 
 
 def _series(values: FloatArray, fundamentals: Any, financial: Any, name: str) -> Any:

@@ -7,12 +7,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skfactor._kernels._pseudo_inverses import pseudo_inverses
 from skfactor._libraries import is_polars
 from skfactor._typing import ArrayLike, FloatArray
-from skfactor._validation import check_count
+from skfactor._validation import join
 from skfactor.panel._calendar import dates_of
+from skfactor.panel._index import show_date
+from skfactor.portfolios._periods import check_window
 
-_RANK_TOLERANCE = 1e-12
+# A standard deviation below this share of the mean is rounding.
+_FLAT = 64 * float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -29,9 +33,8 @@ class EfficientPortfolio:
     Attributes
     ----------
     turnover : pandas.Series of shape (n_dates,)
-        Sum of absolute changes of the weights on factors, half of them bought and half sold
-        where they sum to zero; ``NaN`` on the first date with weights. What trading the
-        assets inside a factor costs is not in it.
+        One-way turnover: half the sum of absolute changes of the weights on factors, ``NaN``
+        on the first date with weights. Trading the assets inside a factor is not in it.
 
     See Also
     --------
@@ -43,7 +46,7 @@ class EfficientPortfolio:
     >>> import numpy as np
     >>> from skfactor.portfolios import tangency_portfolio
     >>> factors = np.random.default_rng(0).normal(0.01, 0.04, (120, 3))
-    >>> tangency_portfolio(factors, min_periods=24)
+    >>> tangency_portfolio(factors, min_obs=24)
     EfficientPortfolio: 3 factors, 96 of 120 dates; ...
     """
 
@@ -65,9 +68,9 @@ class EfficientPortfolio:
 
     @cached_property
     def turnover(self) -> pd.Series:
-        """Sum of absolute changes of the weights on factors."""
+        """Half the sum of absolute changes of the weights on factors."""
         changes = self.weights.diff().abs().sum(axis=1, skipna=False)
-        return changes.rename("turnover")
+        return (0.5 * changes).rename("turnover")
 
     def net_returns(self, cost: float) -> pd.Series:
         """Return what is left after trading factors.
@@ -75,14 +78,16 @@ class EfficientPortfolio:
         Parameters
         ----------
         cost : float
-            Cost of changing a weight by one, as a decimal: 0.001 is ten basis points.
+            Cost of buying or selling for one, as a decimal: 0.001 is ten basis points. A weight
+            that changes by one costs it once.
 
         Returns
         -------
         pandas.Series of shape (n_dates,)
-            Returns less ``cost`` times turnover; the first purchase is paid for too.
+            Returns less twice ``cost`` times turnover, for what is bought and what is sold; the
+            first purchase is paid for too.
         """
-        traded = self.turnover
+        traded = 2.0 * self.turnover
         first = self.weights.notna().all(axis=1) & traded.isna()
         bought = self.weights.abs().sum(axis=1)
         net: pd.Series = self.returns - cost * traded.where(~first, bought)
@@ -94,7 +99,7 @@ def tangency_portfolio(
     factor_returns: ArrayLike,
     *,
     window: int | None = None,
-    min_periods: int | None = None,
+    min_obs: int | None = None,
     target_volatility: float | None = 0.01,
     ridge: float = 0.0,
 ) -> EfficientPortfolio:
@@ -107,7 +112,7 @@ def tangency_portfolio(
         with a missing factor is left out of the moments.
     window : int or None, default=None
         Dates that moments are taken from; None takes all so far.
-    min_periods : int or None, default=None
+    min_obs : int or None, default=None
         Dates that must be known before the first weights; None takes 12 or twice the number
         of factors, whichever is more, within ``window``.
     target_volatility : float or None, default=0.01
@@ -126,7 +131,7 @@ def tangency_portfolio(
     ------
     ValueError
         For a parameter out of range, dates that appear twice, infinities, and fewer dates
-        than ``min_periods``.
+        than ``min_obs``.
 
     See Also
     --------
@@ -149,20 +154,20 @@ def tangency_portfolio(
     >>> import numpy as np
     >>> from skfactor.portfolios import tangency_portfolio
     >>> factors = np.random.default_rng(0).normal([0.02, 0.0], 0.04, (240, 2))
-    >>> portfolio = tangency_portfolio(factors, min_periods=60)
+    >>> portfolio = tangency_portfolio(factors, min_obs=60)
     >>> bool(0.008 < portfolio.returns.std() < 0.012)
     True
     >>> bool((portfolio.weights[0] > portfolio.weights[1].abs()).loc[120:].all())
     True
     """
-    return _hold(factor_returns, True, window, min_periods, target_volatility, ridge)
+    return _hold(factor_returns, True, window, min_obs, target_volatility, ridge)
 
 
 def minimum_variance_portfolio(
     factor_returns: ArrayLike,
     *,
     window: int | None = None,
-    min_periods: int | None = None,
+    min_obs: int | None = None,
     target_volatility: float | None = None,
     ridge: float = 0.0,
 ) -> EfficientPortfolio:
@@ -175,7 +180,7 @@ def minimum_variance_portfolio(
         with a missing factor is left out of the moments.
     window : int or None, default=None
         Dates that moments are taken from; None takes all so far.
-    min_periods : int or None, default=None
+    min_obs : int or None, default=None
         Dates that must be known before the first weights; None takes 12 or twice the number
         of factors, whichever is more, within ``window``.
     target_volatility : float or None, default=None
@@ -193,7 +198,7 @@ def minimum_variance_portfolio(
     ------
     ValueError
         For a parameter out of range, dates that appear twice, infinities, and fewer dates
-        than ``min_periods``.
+        than ``min_obs``.
 
     See Also
     --------
@@ -219,40 +224,35 @@ def minimum_variance_portfolio(
     >>> portfolio.weights.iloc[-1].round(1).to_list()
     [0.2, 0.8]
     """
-    return _hold(factor_returns, False, window, min_periods, target_volatility, ridge)
+    return _hold(factor_returns, False, window, min_obs, target_volatility, ridge)
 
 
 def _hold(
     factor_returns: Any,
     tangency: bool,
     window: int | None,
-    min_periods: int | None,
+    min_obs: int | None,
     target_volatility: float | None,
     ridge: float,
 ) -> EfficientPortfolio:
     frame = _factor_frame(factor_returns)
     values = frame.to_numpy()
     n_factors = values.shape[1]
-    for name, number in (("window", window), ("min_periods", min_periods)):
-        if number is not None:
-            check_count(number, name, 2)
+    check_window(window, min_obs)
     if target_volatility is not None and not target_volatility > 0:
         raise ValueError(
             f"`target_volatility` must be None or positive; got {target_volatility!r}."
         )
     if not ridge >= 0:
         raise ValueError(f"`ridge` must be at least 0; got {ridge!r}.")
-    least = min_periods
+    least = min_obs
     if least is None:
         least = max(12, 2 * n_factors)
         least = least if window is None else min(least, window)
-    elif window is not None and least > window:
-        raise ValueError(f"`min_periods` must be at most `window`, {window}; got {least}.")
     known = int((~np.isnan(values).any(axis=1)).sum())
     if known < least:
         raise ValueError(
-            f"`factor_returns` must have at least {least} complete dates (`min_periods`); got "
-            f"{known}."
+            f"`factor_returns` must have at least {least} complete dates (`min_obs`); got {known}."
         )
     weights = frontier_weights(values, tangency, window, least, target_volatility, ridge)
     held = pd.DataFrame(weights, frame.index, frame.columns)
@@ -265,7 +265,7 @@ def frontier_weights(
     values: FloatArray,
     tangency: bool,
     window: int | None,
-    min_periods: int,
+    min_obs: int,
     target_volatility: float | None,
     ridge: float,
 ) -> FloatArray:
@@ -277,32 +277,33 @@ def frontier_weights(
         Factor returns; a row with ``NaN`` is left out of the moments.
     tangency : bool
         Whether means matter.
-    window, min_periods, target_volatility, ridge
+    window, min_obs, target_volatility, ridge
         As :func:`tangency_portfolio` takes them; ``window`` counts dates, complete or not.
 
     Returns
     -------
     ndarray of shape (n_dates, n_factors)
-        ``NaN`` on dates before which fewer than ``min_periods`` were known.
+        ``NaN`` on dates before which fewer than ``min_obs`` were known.
     """
     n_dates, n_factors = values.shape
     weights = np.full((n_dates, n_factors), np.nan)
+    if not n_factors:
+        return weights
     complete = np.asarray(~np.isnan(values).any(axis=1))
-    for date in range(min_periods, n_dates):
+    for date in range(min_obs, n_dates):
         # A pass over the past for each date: a recursion would save little for so few factors
         # and lose digits.
         past = slice(0 if window is None else max(date - window, 0), date)
         sample = values[past][complete[past]]
-        if len(sample) < min_periods:
+        if len(sample) < min_obs:
             continue
         mean = sample.mean(axis=0)
         centred = sample - mean
+        centred[:, centred.std(axis=0) <= _FLAT * np.abs(mean)] = 0.0
         covariance = centred.T @ centred / (len(sample) - 1)
         raised = covariance + ridge * np.trace(covariance) / n_factors * np.eye(n_factors)
-        size, directions = np.linalg.eigh(raised)
-        kept = size > _RANK_TOLERANCE * max(size[-1], 0.0)
         target = mean if tangency else np.ones(n_factors)
-        found = directions[:, kept] @ (directions[:, kept].T @ target / size[kept])
+        found = pseudo_inverses(raised[None])[0] @ target
         if target_volatility is not None:
             scale = np.sqrt(found @ covariance @ found) / target_volatility
         else:
@@ -325,12 +326,19 @@ def _factor_frame(factor_returns: Any) -> pd.DataFrame:
         dates = dates_of(factor_returns)
         if dates is not None and dates.has_duplicates:
             again = dates[dates.duplicated()][0]
-            raise ValueError(f"Each date of `factor_returns` must appear once; {again} repeats.")
+            raise ValueError(
+                f"Each date of `factor_returns` must appear once; got {show_date(again)} more than "
+                "once. Drop what repeats."
+            )
         frame = factor_returns if dates is None else factor_returns.iloc[np.argsort(dates)]
         try:
             values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
         except (TypeError, ValueError) as error:
-            raise ValueError("`factor_returns` must hold numbers.") from error
+            kinds = join(sorted(set(map(str, frame.dtypes))))
+            raise ValueError(
+                f"`factor_returns` must hold numbers; got columns of the dtypes {kinds}. Convert "
+                "them, for instance by pandas.to_numeric."
+            ) from error
         frame = pd.DataFrame(values, frame.index, frame.columns)
     else:
         values = np.asarray(factor_returns, dtype=np.float64)

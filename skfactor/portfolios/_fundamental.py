@@ -102,7 +102,7 @@ def fundamental_factors(
     >>> import pandas as pd
     >>> from skfactor.datasets import make_stock_universe
     >>> from skfactor.portfolios import fundamental_factors
-    >>> universe = make_stock_universe(n_stocks=60, n_years=3, random_state=0)
+    >>> universe = make_stock_universe(n_assets=60, n_years=3, random_state=0)
     >>> filings = pd.concat([universe.fundamentals, universe.extension], axis=1)
     >>> factors = fundamental_factors(filings, universe.returns)
     >>> factors.columns.to_list()
@@ -110,7 +110,7 @@ def fundamental_factors(
     >>> factors.first_valid_index()
     Timestamp('2016-07-31 00:00:00')
     """
-    wide = wide_frame(returns, "returns")
+    wide = wide_frame(returns, "`returns`")
     rows = pd.MultiIndex.from_product([wide.index, wide.columns], names=["date", "asset"])
     accounts = join_asof(
         filings, rows, lag=lag, published=published, max_age=max_age, on=on, date=date
@@ -119,7 +119,7 @@ def fundamental_factors(
     if financial is not None:
         if financial not in accounts.columns:
             raise ValueError(
-                f"`financial` must name a column of filings; got {financial!r} and the columns "
+                f"`financial` must name a column of `filings`; got {financial!r} and the columns "
                 f"{list(accounts.columns)[:5]}."
             )
         marks = accounts[financial].eq(True).to_numpy()
@@ -127,7 +127,7 @@ def fundamental_factors(
         {name: define(accounts, financial=marks) for name, define in _DEFINITIONS.items()}
     )
     if market_cap is not None:
-        caps = wide_frame(market_cap, "market_cap")
+        caps = wide_frame(market_cap, "`market_cap`")
         X["size"] = of_date_before(caps, wide, previous(wide.index)).ravel()
     factors = {}
     for name in _DEFINITIONS:

@@ -21,7 +21,7 @@ def fundamental_characteristics(
     filings: ArrayLike,
     dates: ArrayLike,
     *,
-    market_value: ArrayLike = None,
+    market_cap: ArrayLike = None,
     lag: Any = None,
     published: str | None = None,
     max_age: Any = "18 months",
@@ -43,8 +43,8 @@ def fundamental_characteristics(
     dates : MultiIndex, DataFrame, Series or array-like of dates
         The rows wanted: a (date, asset) index or a pandas object that has one, such as the
         result of ``price_characteristics``, or dates alone, for every firm on each of them.
-    market_value : Series of shape (n_rows,), default=None
-        Market value of the firms at the end of t−1, in the unit of money of the filings, with
+    market_cap : Series of shape (n_rows,), default=None
+        Market capitalisation at the end of t−1, in the unit of money of the filings, with
         the (date, asset) index of the rows wanted; rows that it lacks are missing. None leaves
         out what needs it.
     lag : int, str, timedelta or DateOffset, default=None
@@ -73,7 +73,7 @@ def fundamental_characteristics(
     Raises
     ------
     TypeError
-        If ``filings`` is not a DataFrame, or ``market_value`` no Series.
+        If ``filings`` is not a DataFrame, or ``market_cap`` no Series.
     ValueError
         If no item is found, neither ``lag`` nor ``published`` is given, a firm has two filings
         of one fiscal period, or dates and firms are not found.
@@ -110,7 +110,7 @@ def fundamental_characteristics(
     ``tangibility``, ``book_value_per_share``, ``asset_growth``, ``equity_growth``,
     ``share_issuance``, ``sales_growth``, ``earnings_change``, ``inventory_change``,
     ``receivables_change``, ``investment``, ``research_to_sales``, ``research_to_assets``,
-    ``payout``; with ``market_value`` also ``book_to_market``, ``earnings_to_price``,
+    ``payout``; with ``market_cap`` also ``book_to_market``, ``earnings_to_price``,
     ``sales_to_price``, ``cash_flow_to_price``, ``dividend_yield`` and ``debt_to_market``.
 
     A filing that amends an older fiscal period would change the history that later filings
@@ -148,14 +148,14 @@ def fundamental_characteristics(
         for name, (needs, formula) in RATIOS.items()
         if all(item in history for item in needs)
     }
-    if market_value is not None:
+    if market_cap is not None:
         for item, of_a_year in VALUATIONS.values():
             if item in history:
                 values = history.year(item) if of_a_year else history.items[item]
                 columns[_AMOUNT + item] = values
     if not columns:
         raise ValueError(
-            f"filings must have items that characteristics are made of; got the columns "
+            "`filings` must have items that characteristics are made of; got the columns "
             f"{join([repr(c) for c in table.columns])}. Rename your own to these: "
             f"{', '.join(ITEMS)}."
         )
@@ -164,14 +164,14 @@ def fundamental_characteristics(
         ready[name] = table[name]
     joined = join_asof(ready, dates, lag=lag, published=published, max_age=max_age)
     found = joined.drop(columns=[name for name in extra if name in joined])
-    return _with_valuations(found, market_value)
+    return _with_valuations(found, market_cap)
 
 
 def _table(
     filings: Any, on: str, date: str, published: str | None
 ) -> tuple[pd.DataFrame, list[str]]:
     """Return the items with firm and fiscal end as columns, sorted by them."""
-    check_frame(filings, "filings")
+    check_frame(filings, "`filings`")
     if is_polars(filings):
         frame = pd.DataFrame({c: filings[c].to_numpy() for c in filings.columns})
     elif has_panel_index(filings):
@@ -179,8 +179,8 @@ def _table(
     else:
         frame = filings.reset_index() if on not in filings.columns else filings
     keys = {
-        "ticker": column_or_index(frame, on, "filings"),
-        "date": stamps(pd.DatetimeIndex(column_or_index(frame, date, "filings"))),
+        "ticker": column_or_index(frame, on, "`filings`"),
+        "date": stamps(pd.DatetimeIndex(column_or_index(frame, date, "`filings`"))),
     }
     extra = [published] if published is not None and published in frame.columns else []
     table = pd.DataFrame({name: np.asarray(key) for name, key in keys.items()})
@@ -214,17 +214,17 @@ def _history(table: pd.DataFrame, per_year: int) -> FirmHistory:
     return FirmHistory(firm, day, items, per_year)
 
 
-def _with_valuations(found: pd.DataFrame, market_value: Any) -> pd.DataFrame:
+def _with_valuations(found: pd.DataFrame, market_cap: Any) -> pd.DataFrame:
     """Divide amounts by market value."""
     amounts = [name for name in found if str(name).startswith(_AMOUNT)]
-    if market_value is None:
+    if market_cap is None:
         return found
-    if not isinstance(market_value, pd.Series) or not has_panel_index(market_value):
+    if not isinstance(market_cap, pd.Series) or not has_panel_index(market_cap):
         raise TypeError(
-            "`market_value` must be a pandas Series with a (date, asset) index; got "
-            f"{type(market_value).__name__}."
+            "`market_cap` must be a pandas Series with a (date, asset) index; got "
+            f"{type(market_cap).__name__}."
         )
-    worth = market_value.reindex(found.index).to_numpy(np.float64)
+    worth = market_cap.reindex(found.index).to_numpy(np.float64)
     for name, (item, _) in VALUATIONS.items():
         if _AMOUNT + item in found:
             found[name] = ratio(found[_AMOUNT + item].to_numpy(np.float64), worth)

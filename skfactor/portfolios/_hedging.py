@@ -7,9 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skfactor._kernels._expanding import expand
+from skfactor._kernels._returns import Returns
+from skfactor._kernels._rolling import roll
 from skfactor._typing import ArrayLike, FloatArray
 from skfactor._validation import check_count
 from skfactor.panel._calendar import align_to_dates, dates_of
+from skfactor.portfolios._periods import check_window
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -61,7 +65,7 @@ def hedging_effectiveness(
     *,
     betas: Mapping[Any, ArrayLike] | None = None,
     window: int | None = None,
-    min_periods: int = 36,
+    min_obs: int = 36,
 ) -> HedgingEffectiveness:
     r"""Measure the variance of portfolios left after hedging with factors.
 
@@ -80,9 +84,11 @@ def hedging_effectiveness(
         times the conditional betas of a model. Portfolios that are not in it, and the
         benchmark, are hedged by regression.
     window : int or None, default=None
-        Dates that a regression takes; None takes all so far.
-    min_periods : int, default=36
-        Returns that must be known before a regression hedges.
+        Dates that a regression takes, whether or not the portfolio has a return on them; None
+        takes all so far.
+    min_obs : int, default=36
+        Returns that a regression needs, within ``window``; more than there are coefficients in
+        any case.
 
     Returns
     -------
@@ -92,8 +98,8 @@ def hedging_effectiveness(
     Raises
     ------
     ValueError
-        For a parameter out of range, dates or lengths that do not agree, and portfolios that
-        are never hedged on at least two dates.
+        For a parameter out of range, dates or lengths that do not agree, infinities, and
+        portfolios that are not hedged on at least two dates.
 
     See Also
     --------
@@ -124,9 +130,8 @@ def hedging_effectiveness(
     >>> bool((result.summary["gain"] > 0).all())
     True
     """
-    if window is not None:
-        check_count(window, "window", 2)
-    check_count(min_periods, "min_periods", 2)
+    check_count(min_obs, "min_obs", 2)
+    check_window(window, min_obs)
     frame = _portfolio_frame(portfolios)
     values = _on_dates(factors, frame, "`factors`")
     known = {} if betas is None else dict(betas)
@@ -135,7 +140,7 @@ def hedging_effectiveness(
         raise ValueError(
             f"`betas` must name portfolios; got {unknown[0]!r}, which is not one of them."
         )
-    hedged = _hedged(frame, values, window, min_periods)
+    hedged = _hedged(frame, values, window, min_obs)
     for name, own in known.items():
         table = _on_dates(own, frame, f"`betas` of {name!r}", gaps=True)
         if table.shape[1] != values.shape[1]:
@@ -146,7 +151,7 @@ def hedging_effectiveness(
         hedged[name] = frame[name] - (table * values).sum(axis=1)
     other = None
     if benchmark is not None:
-        other = _hedged(frame, _on_dates(benchmark, frame, "`benchmark`"), window, min_periods)
+        other = _hedged(frame, _on_dates(benchmark, frame, "`benchmark`"), window, min_obs)
     return HedgingEffectiveness(_summary(frame, hedged, other), hedged, other)
 
 
@@ -155,9 +160,13 @@ def _portfolio_frame(portfolios: Any) -> pd.DataFrame:
         portfolios = portfolios.to_frame(0 if portfolios.name is None else portfolios.name)
     if isinstance(portfolios, pd.DataFrame):
         frame = portfolios.astype(np.float64)
-        return frame if dates_of(frame) is None else frame.sort_index()
-    values = np.asarray(portfolios, dtype=np.float64)
-    return pd.DataFrame(values[:, None] if values.ndim == 1 else values)
+        frame = frame if dates_of(frame) is None else frame.sort_index()
+    else:
+        values = np.asarray(portfolios, dtype=np.float64)
+        frame = pd.DataFrame(values[:, None] if values.ndim == 1 else values)
+    if np.isinf(frame.to_numpy()).any():
+        raise ValueError("`portfolios` must be finite or NaN; got infinity.")
+    return frame
 
 
 def _on_dates(data: Any, frame: pd.DataFrame, name: str, gaps: bool = False) -> FloatArray:
@@ -184,19 +193,36 @@ def _hedged(
 ) -> pd.DataFrame:
     """Subtract from each return the factors times the betas of a regression on earlier dates."""
     returns = frame.to_numpy()
+    enough = factors.shape[1] + 2
+    if window is not None and window < enough:
+        raise ValueError(
+            f"`window` must be at least {enough}, two more than there are factors; got {window}."
+        )
+    least = max(least, enough)
+    known = Returns(returns)
+    if window is None:
+        paths = expand(known, factors, fit_intercept=True, min_obs=least, errors=False)
+    else:
+        paths = roll(known, factors, window=window, fit_intercept=True, min_obs=least, errors=False)
+    betas = paths.params[:-1, 1:]
+    # Factors that depend on one another have no betas of their own, and hedge together.
+    for t, column in np.argwhere(np.isnan(betas).any(axis=1) & (paths.nobs[:-1] >= least)):
+        before = slice(max(t + 1 - window, 0) if window else 0, t + 1)
+        betas[t, :, column] = _smallest_betas(returns[before, column], factors[before])
     left = np.full(returns.shape, np.nan)
-    design = np.column_stack([np.ones(len(factors)), factors])
-    least = max(least, design.shape[1])
-    for column in range(returns.shape[1]):
-        rows = np.flatnonzero(~np.isnan(returns[:, column]))
-        for place in range(least, len(rows)):
-            before = rows[max(place - window, 0) if window else 0 : place]
-            if len(before) < least:
-                continue
-            betas = np.linalg.lstsq(design[before], returns[before, column], rcond=None)[0]
-            t = rows[place]
-            left[t, column] = returns[t, column] - factors[t] @ betas[1:]
+    left[1:] = returns[1:] - np.einsum("tk,tkn->tn", factors[1:], betas)
     return pd.DataFrame(left, frame.index, frame.columns)
+
+
+def _smallest_betas(returns: FloatArray, factors: FloatArray) -> FloatArray:
+    """Return the least of all betas that fit returns best."""
+    seen = ~np.isnan(returns)
+    centred = factors[seen] - factors[seen].mean(axis=0)
+    # Columns of length one, so that the rank does not depend on their units.
+    size = np.linalg.norm(centred, axis=0)
+    size[size == 0] = 1.0
+    betas: FloatArray = np.linalg.lstsq(centred / size, returns[seen], rcond=None)[0] / size
+    return betas
 
 
 def _summary(frame: pd.DataFrame, hedged: pd.DataFrame, other: pd.DataFrame | None) -> pd.DataFrame:
@@ -205,7 +231,7 @@ def _summary(frame: pd.DataFrame, hedged: pd.DataFrame, other: pd.DataFrame | No
     if (counts < 2).any():
         raise ValueError(
             "Each portfolio must be hedged on at least 2 dates; "
-            f"{counts.index[(counts < 2).to_numpy()][0]!r} is not. Lower `min_periods`."
+            f"{counts.index[(counts < 2).to_numpy()][0]!r} is not. Lower `min_obs`."
         )
     variance = frame.where(both).var()
     table = {"n_dates": counts, "variance": variance, "left": hedged.where(both).var() / variance}

@@ -4,10 +4,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from skfactor._typing import ArrayLike
+from skfactor._typing import ArrayLike, FloatArray
 from skfactor._validation import check_count
+from skfactor.panel._agreement import refuse_weights_of_other_rows
 from skfactor.panel._index import has_panel_index
 from skfactor.panel._values import numbers
 from skfactor.portfolios._result import SortedPortfolios
@@ -24,7 +26,7 @@ class QuantileLongShort:
     ----------
     returns : pandas.Series of shape (n_dates,)
         Return of the highest quantile less that of the lowest, a period; ``NaN`` where one of
-        them is empty.
+        them is empty or none of its assets has a return.
     portfolios : SortedPortfolios
         All quantiles: their returns, counts, turnover, assignments and weights.
 
@@ -33,7 +35,7 @@ class QuantileLongShort:
     turnover : pandas.Series of shape (n_dates,)
         One-way turnover of both legs together, 0 to 2; ``NaN`` on the first date.
     counts : pandas.DataFrame of shape (n_dates, 2)
-        Assets in the ``long`` and the ``short`` leg.
+        Assets held in the ``long`` and the ``short`` leg, with and without a return.
 
     Examples
     --------
@@ -120,7 +122,8 @@ def quantile_long_short(
         Number of portfolios, with equally spaced breakpoints.
     weights : array-like of shape (n_rows,), default=None
         What weights in a portfolio are proportional to, known at t−1, such as the market
-        value; not below zero. None weighs equally.
+        value; not below zero. None weighs equally. A pandas object must have the index of
+        the returns.
     dates, assets : array-like of shape (n_rows,), default=None
         Date and asset of each row, where neither of the two has a (date, asset) index.
 
@@ -142,10 +145,11 @@ def quantile_long_short(
 
     Notes
     -----
-    Breakpoints are taken from all assets with an expected return, whether or not their return
-    is there: who will have one is not known at t−1. An asset without a return takes no part
-    afterwards. Where a date has fewer assets than quantiles, or all have one expected return,
-    there is no long–short return. [1]_ reports such portfolios of deciles.
+    Portfolios are formed of all assets with an expected return, whether or not their return
+    follows: who will have one is not known at t−1. A missing return counts as what the rest of
+    its portfolio earned, so that an asset is not traded for want of a return. Where a date has
+    fewer assets than quantiles, or all have one expected return, there is no long–short return.
+    [1]_ reports such portfolios of deciles.
 
     References
     ----------
@@ -172,15 +176,12 @@ def quantile_long_short(
     expected = numbers(expected_returns, "`expected_returns`")
     indexed = expected_returns if has_panel_index(expected_returns) else expected
     rows = panel_rows(indexed, y, dates, assets)
+    _check_length(expected, len(rows.date), "expected_returns")
+    _check_length(y, len(rows.date), "y")
     columns: dict[str, Any] = {"expected_return": expected}
     if weights is not None:
-        columns["weight"] = numbers(weights, "`weights`")
-    for name, values in (*columns.items(), ("y", y)):
-        if len(values) != len(rows.date):
-            raise ValueError(
-                f"`{name}` must have one value for each of the {len(rows.date)} rows; "
-                f"got {len(values)}."
-            )
+        columns["weight"] = read_weights(weights, len(rows.date))
+        refuse_weights_of_other_rows(weights, "weights", expected_returns=expected_returns, y=y)
     X = pd.DataFrame(columns, rows.index)
     recipe = PortfolioSort(
         "expected_return", int(n_quantiles), weights="weight" if weights is not None else None
@@ -188,3 +189,28 @@ def quantile_long_short(
     sorted_into = recipe.sort(X, numbers(y, "y"))
     returns = sorted_into.spreads["expected_return"].rename("long_short")
     return QuantileLongShort(returns, sorted_into)
+
+
+def read_weights(weights: Any, n_rows: int) -> FloatArray:
+    """Return weights as floats, ``NaN`` where missing, or say why they are none.
+
+    Raises
+    ------
+    ValueError
+        For another number of rows, text, infinities and weights below zero.
+    """
+    values = numbers(weights, "`weights`")
+    _check_length(values, n_rows, "weights")
+    if (values < 0).any():
+        raise ValueError(
+            f"`weights` must not be negative; got {np.nanmin(values):g}. Give a missing value to "
+            "rows that should take no part."
+        )
+    return values
+
+
+def _check_length(values: Any, n_rows: int, name: str) -> None:
+    if len(values) != n_rows:
+        raise ValueError(
+            f"`{name}` must have one value for each of the {n_rows} rows; got {len(values)}."
+        )

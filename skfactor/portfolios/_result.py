@@ -19,14 +19,15 @@ class SortedPortfolios:
     Parameters
     ----------
     returns : DataFrame of shape (n_dates, n_portfolios)
-        Portfolio returns, ``NaN`` where a portfolio is empty. Columns are named by variable
-        and level, level 1 the lowest: ``"size1"``, ``"size1 value3"``.
+        Portfolio returns, ``NaN`` where a portfolio is empty or none of its assets has a
+        return. Columns are named by variable and level, level 1 the lowest: ``"size1"``,
+        ``"size1 value3"``.
     spreads : DataFrame of shape (n_dates, n_variables)
         One long–short return for each sorting variable: its long end minus its short end,
         each an equal-weighted mean over the levels of the other variables. ``NaN`` where one
-        of these portfolios is empty.
+        of these portfolios has no return.
     counts : DataFrame of shape (n_dates, n_portfolios)
-        Number of assets behind each return.
+        Number of assets held, with and without a return.
     holdings : Holdings
         The rows behind the portfolios, from which the properties are computed.
     index : MultiIndex
@@ -73,8 +74,8 @@ class SortedPortfolios:
         """Share of each portfolio traded at the start of a date, one way, 0 to 1.
 
         Half the sum of absolute differences between the weights and those of the date before
-        after its returns. ``NaN`` on the first date, for empty portfolios and for those empty
-        before.
+        after its returns; a missing return counts as that of the portfolio. ``NaN`` on the
+        first date, for empty portfolios and for those empty before.
         """
         return pd.DataFrame(self.holdings.turnover(), self.returns.index, self.returns.columns)
 
@@ -82,12 +83,15 @@ class SortedPortfolios:
     def assignments(self) -> pd.Series:
         """Portfolio of each row, in the order of the rows handed in; missing for none.
 
-        A row without a return or a weight may be assigned, but earns nothing.
+        A row without a weight may be assigned, but is not held.
         """
         portfolio = pd.Categorical.from_codes(self.holdings.portfolio, self.returns.columns)
         return pd.Series(portfolio, self.index, name="portfolio")
 
     @cached_property
     def weights(self) -> pd.Series:
-        """Weight of each row in its portfolio, 0 for a row that takes no part."""
+        """Weight of each row in its portfolio at the start of the date, 0 for a row not held.
+
+        An asset whose return is missing has one: who will have a return is not known before.
+        """
         return pd.Series(self.holdings.weights(), self.index, name="weight")

@@ -13,6 +13,9 @@ from skfactor.portfolios._breakpoints import Codes, stable_order
 class Holdings:
     """Which asset stood in which portfolio on which date, and with what weight.
 
+    Who is held is known before the date: an asset is, whether or not its return is observed.
+    A return that is missing counts as what the rest of the portfolio earned.
+
     Parameters
     ----------
     portfolio : ndarray of shape (n_rows,)
@@ -39,9 +42,9 @@ class Holdings:
 
     @cached_property
     def held(self) -> IntArray | slice:
-        """Rows that take part: in a portfolio, with a weight above zero and a return."""
+        """Rows that take part: in a portfolio, with a weight above zero."""
         # NaN is not above zero.
-        takes_part = (self.portfolio >= 0) & (self.size > 0) & ~np.isnan(self.returns)
+        takes_part = (self.portfolio >= 0) & (self.size > 0)
         return slice(None) if takes_part.all() else np.flatnonzero(takes_part)
 
     @cached_property
@@ -63,10 +66,16 @@ class Holdings:
 
     @cached_property
     def portfolio_returns(self) -> FloatArray:
-        """Weighted mean returns, ``NaN`` for empty portfolios; (n_dates, n_portfolios)."""
-        weighted = self.sums(self.size[self.held] * self.returns[self.held])
+        """Weighted mean of the returns observed, ``NaN`` if none is; (n_dates, n_portfolios)."""
+        size, returns = self.size[self.held], self.returns[self.held]
+        missing = np.isnan(returns)
+        observed = self.total
+        if missing.any():
+            size = np.where(missing, 0.0, size)
+            returns = np.where(missing, 0.0, returns)
+            observed = self.sums(size)
         with np.errstate(invalid="ignore"):
-            return weighted / self.total  # 0 / 0 where nothing is held
+            return self.sums(size * returns) / observed  # 0 / 0 where nothing is observed
 
     def counts(self) -> IntArray:
         """Return the numbers of assets that take part; (n_dates, n_portfolios)."""
@@ -81,13 +90,15 @@ class Holdings:
     def turnover(self) -> FloatArray:
         """Return the share of each portfolio that is traded at the start of each date.
 
-        ``NaN`` where the portfolio is empty, or was on the date before.
+        An asset without a return moves with its portfolio. ``NaN`` where the portfolio is
+        empty, or was on the date before.
         """
         cell, date, asset = self.cell, self.date[self.held], self.asset[self.held]
         weight = self.weights()[self.held]
+        returns = self.returns[self.held]
         gross = 1.0 + self.portfolio_returns.ravel()[cell]
         with np.errstate(divide="ignore", invalid="ignore"):
-            drifted = weight * (1.0 + self.returns[self.held]) / gross
+            drifted = weight * np.where(np.isnan(returns), 1.0, (1.0 + returns) / gross)
 
         # Rows of one asset one after another, by date.
         order = asset_order(date, asset, (self.shape[0], self.n_assets))

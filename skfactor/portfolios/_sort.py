@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from skfactor._typing import ArrayLike, FloatArray, IntArray
+from skfactor._validation import listed
 from skfactor.panel._values import numbers
 from skfactor.portfolios._breakpoints import Codes, labels, lay_out, sort_lines
 from skfactor.portfolios._calendar import CALENDARS, sources
@@ -71,19 +72,22 @@ class PortfolioSort:
     Notes
     -----
     Portfolio :math:`p` of date :math:`t` holds the assets :math:`P_{p,t}` that stood between
-    its breakpoints at the last formation, and that have a return and a weight above zero at
-    :math:`t`:
+    its breakpoints at the last formation and have a weight above zero. It earns the weighted
+    mean of the returns observed:
 
-    .. math:: R_{p,t} = \sum_{i \in P_{p,t}} w_{i,t-1} r_{i,t} \Big/ \sum_{i \in P_{p,t}} w_{i,t-1}.
+    .. math:: R_{p,t} = \sum_{i \in P_{p,t}} w_{i,t-1} r_{i,t} \Big/ \sum_{i \in P_{p,t}} w_{i,t-1},
 
-    Breakpoints are linearly interpolated quantiles of the assets that have the
-    characteristic, with or without a return. Where an asset has no value in a column of
-    ``by`` when portfolios are formed, it belongs to none until the next formation. An asset
-    without a return on a date takes no part on that date, and its weight goes to the others of
-    its portfolio. A company that dies earns what its last row says: put the delisting return
-    there, or the portfolios are too good. With ties everywhere (all assets equal) all go to one
-    end and the other portfolios are empty: their returns are ``NaN``, their counts 0. A
-    portfolio of one asset is a portfolio; ``counts`` tells.
+    both sums over the assets whose return of :math:`t` is there. Portfolios are formed at
+    :math:`t-1`, when nobody knows which returns will be missing: breakpoints, weights, counts
+    and turnover are those of all assets held, and a missing return counts as what the rest of
+    its portfolio earned.
+
+    Breakpoints are linearly interpolated quantiles of the assets that have the characteristic.
+    Where an asset has no value in a column of ``by`` when portfolios are formed, it belongs to
+    none until the next formation. A company that dies earns what its last row says: put the
+    delisting return there, or the portfolios are too good. With ties everywhere (all assets
+    equal) all go to one end and the other portfolios are empty: their returns are ``NaN``, their
+    counts 0. A portfolio of one asset is a portfolio; ``counts`` tells.
 
     References
     ----------
@@ -126,8 +130,9 @@ class PortfolioSort:
             ("rebalance", CALENDARS),
         ):
             if getattr(self, name) not in allowed:
-                choices = ", ".join(repr(choice) for choice in allowed)
-                raise ValueError(f"`{name}` must be one of {choices}; got {getattr(self, name)!r}.")
+                raise ValueError(
+                    f"`{name}` must be one of {listed(allowed)}; got {getattr(self, name)!r}."
+                )
         for name, least in (("lag", 0), ("min_assets", 1)):
             value = getattr(self, name)
             whole = isinstance(value, Integral) and not isinstance(value, bool)

@@ -6,12 +6,8 @@ import numpy as np
 import pandas as pd
 
 from skfactor._typing import FloatArray
-from skfactor.panel._index import (
-    as_dates,
-    factorize,
-    read_index,
-    refuse_duplicates,
-)
+from skfactor._validation import join
+from skfactor.panel._index import as_dates, factorize, read_index, refuse_duplicates
 from skfactor.panel._values import wide_values
 from skfactor.portfolios._periods import stamps
 
@@ -55,7 +51,12 @@ def _unstack(frame: pd.DataFrame | pd.Series, name: str) -> pd.DataFrame:
     if isinstance(frame, pd.DataFrame) and frame.shape[1] == 1:
         frame = frame.iloc[:, 0]
     if found is None or found[1] is None or isinstance(frame, pd.DataFrame):
-        raise ValueError(f"{name} as a long panel must be one column with a (date, asset) index.")
+        columns = frame.columns if isinstance(frame, pd.DataFrame) else [frame.name]
+        raise ValueError(
+            f"{name} as a long panel must be one column with a (date, asset) index; got the levels "
+            f"{join([repr(level) for level in frame.index.names])} and the columns "
+            f"{join([repr(column) for column in columns])}."
+        )
     refuse_duplicates(*factorize(found[0]), *factorize(found[1]), name)
     index = pd.MultiIndex.from_arrays([found[0], found[1]], names=["date", "asset"])
     return pd.Series(frame.to_numpy(), index).unstack()

@@ -32,7 +32,7 @@ class CumulativeReturns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         What ``X`` holds: prices, or simple returns in decimals, one a day.
     window : int or None, default=None
         How many columns to use, the last ones. ``None`` uses all.
-    log : bool, default=False
+    log_returns : bool, default=False
         Cumulate log returns in place of simple ones.
     scaling : {"row", "column"} or None, default="row"
         ``"row"`` gives each path mean 0 and standard deviation 1, so that only its shape
@@ -80,6 +80,12 @@ class CumulativeReturns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     spread may have, divides by its absolute value, so that the path rises with the price, and
     a first price of 0 leaves differences; scaled by row, such paths are like all others.
 
+    Names of columns that are dates must rise: datetimes, periods, and text or whole numbers such
+    as ``"2020-01-31"``, ``"31/01/2020"``, ``20200131`` and ``202001``, if all read so. Other names
+    say nothing of the order. Under ``set_output`` columns keep their names if all are text, as
+    scikit-learn demands, and become ``x0``, ``x1``, ... otherwise. So make dates text,
+    ``X.columns.strftime("%Y-%m-%d")``, for displays to draw the paths against them.
+
     Scaling by row forgets how far a path went: see :meth:`inverse_transform`. Scaled paths are
     what [1]_ clusters.
 
@@ -110,7 +116,7 @@ class CumulativeReturns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     _parameter_constraints = {
         "kind": [StrOptions({"prices", "returns"})],
         "window": [Interval(Integral, 1, None, closed="left"), None],
-        "log": ["boolean"],
+        "log_returns": ["boolean"],
         "scaling": [StrOptions({"row", "column"}), None],
         "max_gap": [Interval(Integral, 0, None, closed="left")],
     }
@@ -120,13 +126,13 @@ class CumulativeReturns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         kind: Literal["prices", "returns"] = "prices",
         *,
         window: int | None = None,
-        log: bool = False,
+        log_returns: bool = False,
         scaling: Literal["row", "column"] | None = "row",
         max_gap: int = 0,
     ) -> None:
         self.kind = kind
         self.window = window
-        self.log = log
+        self.log_returns = log_returns
         self.scaling = scaling
         self.max_gap = max_gap
 
@@ -154,11 +160,13 @@ class CumulativeReturns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             for columns that hold text or infinities, for a frame whose rows are dates, and for
             columns that are dates and do not rise.
         """
+        # The way back must undo what was done, whatever set_params says meanwhile.
+        self._kind, self._log, self._scaling = self.kind, self.log_returns, self.scaling
         paths = self._paths(self._window(X, reset=True), X)
         width = paths.shape[1]
-        if self.scaling == "column":
+        if self._scaling == "column":
             mean, scale = path_scale(paths, axis=0)
-        elif self.scaling == "row":
+        elif self._scaling == "row":
             means, scales = path_scale(paths, axis=1)
             mean, scale = np.full(width, np.median(means)), np.full(width, np.median(scales))
         else:
@@ -184,7 +192,7 @@ class CumulativeReturns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         values = self._window(X, reset=False)
         paths = self._paths(values, X)
         mean, scale = self.mean_, self.scale_
-        if self.scaling == "row":
+        if self._scaling == "row":
             mean, scale = (part[:, None] for part in path_scale(paths, axis=1))
         return ((paths - mean) / scale).astype(values.dtype, copy=False)
 
@@ -197,8 +205,11 @@ class CumulativeReturns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             Scaled paths, as :meth:`transform` or a reducer's reconstruction gives them.
         like : array-like of shape (n_rows, n_days), default=None
             The rows that the paths were made of. Each path gets back its row's first price
-            and, if scaled by row, its size. Without it prices start from 1, and every row
-            gets the typical size, ``mean_`` and ``scale_``.
+            and, if scaled by row, its size. Where ``X`` and ``like`` are pandas frames with
+            names, rows are matched by name, and ``like`` may hold more; otherwise they stand
+            in the same order. Without it every row gets the typical size, ``mean_`` and
+            ``scale_``, and prices are multiples of the first one: they start from 1, or, where
+            the paths were scaled by row, near 1.
 
         Returns
         -------
@@ -209,7 +220,8 @@ class CumulativeReturns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If ``X`` has not ``window_`` columns, or not as many rows as ``like``.
+            If ``X`` has not ``window_`` columns, or not as many rows as ``like``, or names that
+            are not those of one row of ``like`` each.
         """
         check_is_fitted(self)
         paths = check_array(X, dtype=[np.float64, np.float32])
@@ -221,6 +233,7 @@ class CumulativeReturns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         mean, scale = self.mean_, self.scale_
         start: FloatArray = np.ones((len(paths), 1))
         if like is not None:
+            like = rows_like(X, like)
             values = self._window(like, reset=False)
             if len(values) != len(paths):
                 raise ValueError(
@@ -228,14 +241,14 @@ class CumulativeReturns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                     f"got {len(values)}. Pass the rows that were transformed."
                 )
             start = values[:, :1]
-            if self.scaling == "row":
+            if self._scaling == "row":
                 mean, scale = (
                     part[:, None] for part in path_scale(self._paths(values, like), axis=1)
                 )
         undone = paths.astype(np.float64) * scale + mean
-        growth = np.exp(undone) if self.log else 1.0 + undone
-        if self.kind == "prices":
-            out = start * growth if self.log else start + unit_of(start) * undone
+        growth = np.exp(undone) if self._log else 1.0 + undone
+        if self._kind == "prices":
+            out = start * growth if self._log else start + unit_of(start) * undone
         else:
             out = np.diff(growth, axis=1, prepend=1.0)
             before = growth[:, :-1]
@@ -262,7 +275,8 @@ class CumulativeReturns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Return the values of the window, gaps filled."""
         check_days_are_columns(X)
         table = validate_table(self, X, reset=reset, allow_nan=True)
-        width = table.shape[1] if self.window is None else self.window
+        window = self.window if reset else self.window_
+        width = table.shape[1] if window is None else window
         if width > table.shape[1]:
             raise ValueError(
                 f"`window` must be at most {table.shape[1]}, the number of columns of X; got "
@@ -272,41 +286,41 @@ class CumulativeReturns(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if not np.isnan(table).any():
             return table
         last, age = last_known(table)
-        too_old = (age > self.max_gap) | ((last < 0) & (self.kind == "prices"))
+        too_old = (age > self.max_gap) | ((last < 0) & (self._kind == "prices"))
         if too_old.any():
             rows = np.flatnonzero(too_old.any(axis=1))
             where = [f"{_row(X, i)} ({int(np.isnan(table[i]).sum())} missing)" for i in rows]
             raise ValueError(
-                f"Input X contains NaN: in the window of {width} days {self.kind} may be missing "
+                f"Input X contains NaN: in the window of {width} days {self._kind} may be missing "
                 f"for at most `max_gap` days in a row, {self.max_gap}, and a price not at the "
                 f"start; got longer gaps in {join(where)}. Drop those rows, shorten `window` or "
                 "raise `max_gap`."
             )
-        if self.kind == "returns":
+        if self._kind == "returns":
             return np.nan_to_num(table, nan=0.0)
         return np.take_along_axis(table, last, axis=1)
 
     def _paths(self, values: FloatArray, X: ArrayLike) -> FloatArray:
         """Cumulate in double precision; ``X`` names the rows in errors."""
         values = values.astype(np.float64)
-        lowest = -1.0 if self.kind == "returns" else 0.0
+        lowest = -1.0 if self._kind == "returns" else 0.0
         bad = values <= lowest
-        if self.log and bad.any():
+        if self._log and bad.any():
             rows = np.flatnonzero(bad.any(axis=1))
             where = [f"{_row(X, i)} ({values[i, bad[i].argmax()]:g})" for i in rows]
             raise ValueError(
-                f"Under `log=True` {self.kind} must be above {lowest:g}; got other values in "
-                f"{join(where)}. Drop those rows, use `log=False`, or make those values NaN and "
-                "raise `max_gap`."
+                f"Under `log_returns=True` {self._kind} must be above {lowest:g}; got other values "
+                f"in {join(where)}. Drop those rows, use `log_returns=False`, or make those values "
+                "NaN and raise `max_gap`."
             )
-        cumulate = price_paths if self.kind == "prices" else return_paths
+        cumulate = price_paths if self._kind == "prices" else return_paths
         with np.errstate(over="ignore", invalid="ignore"):
-            paths = cumulate(values, self.log)
+            paths = cumulate(values, self._log)
         endless = np.flatnonzero(~np.isfinite(paths).all(axis=1))
         if len(endless):
             raise ValueError(
                 f"Cumulative returns must be finite; got overflow in "
-                f"{join([_row(X, i) for i in endless])}. Check their {self.kind}, or drop those "
+                f"{join([_row(X, i) for i in endless])}. Check their {self._kind}, or drop those "
                 "rows."
             )
         return paths
@@ -345,6 +359,32 @@ def last_known(table: FloatArray) -> tuple[IntArray, IntArray]:
     columns = np.arange(table.shape[1])
     last = np.maximum.accumulate(np.where(np.isnan(table), -1, columns), axis=1)
     return last, columns - last
+
+
+def rows_like(X: Any, like: Any) -> Any:
+    """Return the rows of ``like`` in the order of those of ``X``, where both have names."""
+    if not isinstance(X, pd.DataFrame) or not isinstance(like, pd.DataFrame):
+        return like
+    if X.index.equals(like.index) or _are_numbered(X.index):
+        return like
+    # As objects names of all kinds compare.
+    wanted, there = (frame.index.to_flat_index().astype(object) for frame in (X, like))
+    known = wanted.isin(there)
+    if _are_numbered(like.index) and not known.all():
+        return like
+    bad = wanted[~known | wanted.isin(there[there.duplicated()])]
+    if len(bad):
+        raise ValueError(
+            f"Each row of X must have the name of one row of `like`; got {len(bad)} that are not "
+            f"in it or several times: {join([repr(name) for name in bad.unique()])}. Pass the "
+            "rows that were transformed, or arrays in the same order."
+        )
+    return like.iloc[there.get_indexer_for(wanted)]
+
+
+def _are_numbered(index: pd.Index) -> bool:
+    """Return whether an index merely numbers the rows."""
+    return index.equals(pd.RangeIndex(len(index)))
 
 
 def _row(X: Any, position: Any) -> str:

@@ -8,6 +8,7 @@ import pandas as pd
 from skfactor._libraries import is_polars
 from skfactor._typing import IntArray
 from skfactor._validation import join
+from skfactor.panel._date_labels import date_readings, rises, rows_are_dates
 from skfactor.panel._index import as_dates, show_date
 
 
@@ -22,24 +23,19 @@ def check_days_are_columns(X: Any) -> None:
 
     Names that are not dates say nothing of their order, and pass.
     """
-    if isinstance(getattr(X, "index", None), pd.DatetimeIndex | pd.PeriodIndex):
+    if rows_are_dates(getattr(X, "index", None)):
         raise ValueError(
             "Rows of X must be assets and columns days; got a frame whose index holds dates. "
             "Pass X.T."
         )
-    columns = getattr(X, "columns", None)
-    if columns is None or not len(columns):
-        return
-    names = pd.Index(columns)
-    if names.inferred_type == "string" and not names.str.match(r"\d{4}-\d{2}").all():
-        return
-    if names.inferred_type in ("string", "datetime64", "datetime", "date", "period"):
-        check_rising(as_dates(names, "the columns of X"), "the columns of X")
+    readings = date_readings(getattr(X, "columns", []))
+    if readings and not any(map(rises, readings)):
+        check_rising(as_dates(readings[0], "the columns of X"), "the columns of X")
 
 
 def check_rising(dates: pd.Index, source: str) -> None:
     """Raise unless each date is later than the one before it."""
-    if dates.is_monotonic_increasing and dates.is_unique:
+    if rises(dates):
         return
     late = int(np.argmax(~(dates[1:] > dates[:-1]))) + 1
     raise ValueError(

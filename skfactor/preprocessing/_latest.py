@@ -7,6 +7,7 @@ import pandas as pd
 
 from skfactor._libraries import is_polars
 from skfactor._typing import IntArray
+from skfactor.panel._calendar import time_span
 from skfactor.panel._index import (
     as_assets,
     as_dates,
@@ -21,11 +22,11 @@ from skfactor.preprocessing._frames import check_frame, column_or_index, take_or
 
 def latest_values(
     history: Any,
-    date: Any = None,
+    known_on: Any = None,
     *,
     max_age: Any = None,
     on: str = "ticker",
-    dates: str = "date",
+    date: str = "date",
 ) -> Any:
     """Return one row a firm: the last known value of each column on a date.
 
@@ -39,23 +40,23 @@ def latest_values(
         Values by firm and date, pandas or polars, in any order of rows: as columns, or as
         the two-level index of a pandas frame. The date should be that on which the values
         became public.
-    date : date-like, default=None
+    known_on : date-like, default=None
         The date on which the values are known; rows dated after it are not used. ``None``
         means the last date of the history.
     max_age : int, str, timedelta, DateOffset or None, default=None
-        The most by which a value may be older than ``date``: a number of days,
-        ``"540D"``, or an offset such as ``pandas.DateOffset(months=18)``. Needs dates that
-        are datetimes.
+        The most by which a value may be older than ``known_on``: a number of days, text such
+        as ``"18 months"`` or ``"540D"``, a timedelta or an offset. Needs dates that are
+        datetimes.
     on : str, default="ticker"
         The column that names the firm, where there is no two-level index.
-    dates : str, default="date"
+    date : str, default="date"
         The column that holds the dates, where there is no two-level index.
 
     Returns
     -------
     DataFrame
-        One row for each firm with a row that is neither after ``date`` nor too old, sorted by
-        firm; missing where the firm had no such value. A pandas frame is indexed by firm, a
+        One row for each firm with a row that is neither after ``known_on`` nor too old, sorted
+        by firm; missing where the firm had no such value. A pandas frame is indexed by firm, a
         polars frame has it as first column.
 
     Raises
@@ -63,8 +64,8 @@ def latest_values(
     TypeError
         If ``history`` is not a DataFrame.
     ValueError
-        If firm or date are not found or missing, if a (date, firm) pair appears twice, and
-        if no row is left.
+        If firm or date are not found or missing, if a (date, firm) pair appears twice, if
+        ``max_age`` is no span of time, and if no row is left.
 
     See Also
     --------
@@ -90,18 +91,18 @@ def latest_values(
     AAA       2.0        0.5
     BBB       5.0        0.7
     """
-    check_frame(history, "history")
-    row_dates, firms, name = _dates_and_firms(history, on, dates)
+    check_frame(history, "`history`")
+    row_dates, firms, name = _dates_and_firms(history, on, date)
     date_codes, unique_dates = factorize(row_dates)
     firm_codes, unique_firms = factorize(firms)
     refuse_duplicates(date_codes, unique_dates, firm_codes, unique_firms)
 
-    known = _known_rows(row_dates, date, max_age)
+    known = _known_rows(row_dates, known_on, max_age)
     order = np.lexsort((date_codes, firm_codes))
     order = order[known[order]]
     kept, firm_of_row = np.unique(firm_codes[order], return_inverse=True)
 
-    values = [c for c in history.columns if c not in (on, dates)]
+    values = [c for c in history.columns if c not in (on, date)]
     rows = {
         column: _last_present(_present(history[column])[order], order, firm_of_row, len(kept))
         for column in values
@@ -109,28 +110,28 @@ def latest_values(
     return _gather(history, rows, unique_firms[kept].rename(name))
 
 
-def _dates_and_firms(history: Any, on: str, dates: str) -> tuple[pd.Index, pd.Index, str]:
+def _dates_and_firms(history: Any, on: str, date: str) -> tuple[pd.Index, pd.Index, str]:
     """Return dates and firms of the rows, and what the firms are called."""
-    indexed = read_index(history, "history")
+    indexed = read_index(history, "`history`")
     if indexed is not None and indexed[1] is not None:
         return indexed[0], indexed[1], str(indexed[1].name or on)
-    if dates in history.columns:
-        row_dates = as_dates(history[dates], f"column {dates!r}")
+    if date in history.columns:
+        row_dates = as_dates(history[date], f"column {date!r}")
     elif indexed is not None:
         row_dates = indexed[0]
     else:
         raise ValueError(
-            f"history must have its dates as the column {dates!r} or in its index; got the "
-            f"columns {list(history.columns)[:5]}. Say which column it is by `dates=`."
+            f"`history` must have its dates as the column {date!r} or in its index; got the "
+            f"columns {list(history.columns)[:5]}. Say which column it is by `date=`."
         )
-    return row_dates, as_assets(column_or_index(history, on, "history")), on
+    return row_dates, as_assets(column_or_index(history, on, "`history`")), on
 
 
-def _known_rows(row_dates: pd.Index, date: Any, max_age: Any) -> np.ndarray:
-    """Return which rows are dated neither after ``date`` nor too long before it."""
+def _known_rows(row_dates: pd.Index, known_on: Any, max_age: Any) -> np.ndarray:
+    """Return which rows are dated neither after ``known_on`` nor too long before it."""
     if not len(row_dates):
-        raise ValueError("history must have at least one row; got none.")
-    at = row_dates.max() if date is None else _one_date(date, row_dates)
+        raise ValueError("`history` must have at least one row; got none.")
+    at = row_dates.max() if known_on is None else _one_date(known_on, row_dates)
     known = np.asarray(row_dates <= at)
     if max_age is not None:
         if not isinstance(row_dates, pd.DatetimeIndex):
@@ -138,29 +139,27 @@ def _known_rows(row_dates: pd.Index, date: Any, max_age: Any) -> np.ndarray:
                 f"`max_age` needs dates that are datetimes; got {date_kind(row_dates)}. "
                 "Convert the dates by pandas.to_datetime."
             )
-        is_days = isinstance(max_age, (int, np.integer))
-        age = pd.Timedelta(max_age, unit="D") if is_days else max_age
-        known &= np.asarray(row_dates >= at - (pd.Timedelta(age) if isinstance(age, str) else age))
+        known &= np.asarray(row_dates >= at - time_span(max_age, "max_age"))
     if not known.any():
         limit = "" if max_age is None else f" and no older than {max_age!r}"
         raise ValueError(
-            f"history must have a row dated up to {show_date(at)}{limit}; got dates from "
+            f"`history` must have a row dated up to {show_date(at)}{limit}; got dates from "
             f"{show_date(row_dates.min())} to {show_date(row_dates.max())}."
         )
     return known
 
 
-def _one_date(date: Any, row_dates: pd.Index) -> Any:
+def _one_date(known_on: Any, row_dates: pd.Index) -> Any:
     if isinstance(row_dates, pd.PeriodIndex):
-        return pd.Period(date, freq=row_dates.freqstr)
-    index = as_dates([date], "`date`")
+        return pd.Period(known_on, freq=row_dates.freqstr)
+    index = as_dates([known_on], "`known_on`")
     if isinstance(row_dates, pd.DatetimeIndex) and isinstance(index, pd.DatetimeIndex):
         # A plain date means that date where the history has it.
         index = index.tz_localize(row_dates.tz) if index.tz is None else index
     if date_kind(index) != date_kind(row_dates):
         raise ValueError(
-            f"`date` must be of the same kind as the dates of history, {date_kind(row_dates)}; "
-            f"got {date!r}."
+            "`known_on` must be of the same kind as the dates of `history`, "
+            f"{date_kind(row_dates)}; got {known_on!r}."
         )
     return index[0]
 

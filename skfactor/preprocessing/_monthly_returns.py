@@ -17,7 +17,7 @@ def monthly_returns(
     *,
     kind: Literal["prices", "returns"] = "prices",
     max_gap: int = 4,
-    min_observations: int = 10,
+    min_obs: int = 10,
 ) -> pd.Series:
     r"""Turn daily prices or returns into monthly returns, as a long panel.
 
@@ -32,7 +32,7 @@ def monthly_returns(
     max_gap : int, default=4
         With prices: the most days of the table by which the last price of a month may be
         older than the last day.
-    min_observations : int, default=10
+    min_obs : int, default=10
         With returns: the fewest in a month that make a monthly return.
 
     Returns
@@ -79,7 +79,7 @@ def monthly_returns(
     if kind not in _KINDS:
         raise ValueError(f"`kind` must be one of 'prices', 'returns'; got {kind!r}.")
     check_count(max_gap, "max_gap", 0)
-    check_count(min_observations, "min_observations", 1)
+    check_count(min_obs, "min_obs", 1)
     table = daily_table(daily, "`daily`")
     values: Any = table.to_numpy()
     months = Months.of_days(pd.DatetimeIndex(table.index))
@@ -94,7 +94,7 @@ def monthly_returns(
         with np.errstate(divide="ignore"):
             earned = np.expm1(months.totals(np.log1p(values)))
         counts = months.totals((~np.isnan(values)).astype(float))
-        earned[counts < min_observations] = np.nan
+        earned[counts < min_obs] = np.nan
     rows = ~np.isnan(earned)
     return long_rows({"return": earned}, months.ends, table.columns, rows)["return"]
 

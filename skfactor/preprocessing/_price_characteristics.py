@@ -21,7 +21,7 @@ def price_characteristics(
     market: ArrayLike = None,
     shares: ArrayLike = None,
     max_gap: int = 4,
-    min_observations: int = 10,
+    min_obs: int = 10,
 ) -> pd.DataFrame:
     r"""Compute monthly characteristics from daily prices and volumes, as a long panel.
 
@@ -45,7 +45,7 @@ def price_characteristics(
     max_gap : int, default=4
         The most days of the table by which the last price of a month may be older than the
         last day. A stock whose last price is older has no row in the month after.
-    min_observations : int, default=10
+    min_obs : int, default=10
         The fewest daily returns in a month; twelve times as many in a year. With fewer, what is
         computed from them is missing.
 
@@ -125,7 +125,7 @@ def price_characteristics(
     Name: momentum_12m, dtype: float64
     """
     check_count(max_gap, "max_gap", 0)
-    check_count(min_observations, "min_observations", 2)
+    check_count(min_obs, "min_obs", 2)
     table = daily_table(prices, "`prices`")
     price = positive(table.to_numpy())
     months = Months.of_days(pd.DatetimeIndex(table.index))
@@ -133,15 +133,15 @@ def price_characteristics(
     daily = returns_of(price)
     values = _from_months(closing)
     values["high_12m"] = closing / _rolling_max(months.largest(price), 12)
-    values |= _from_days(daily, months, min_observations)
+    values |= _from_days(daily, months, min_obs)
     index_return = _market(market, table, daily)
-    values |= _from_market(daily, index_return, months, 12 * min_observations)
+    values |= _from_market(daily, index_return, months, 12 * min_obs)
     if volumes is not None:
         traded = _not_negative(volumes, "`volumes`", table)
-        values |= _from_volumes(price, traded, daily, months, min_observations)
+        values |= _from_volumes(price, traded, daily, months, min_obs)
         if shares is not None:
             outstanding = positive(daily_table(shares, "`shares`", table).to_numpy())
-            values["turnover"] = _mean(traded / outstanding, months, min_observations)
+            values["turnover"] = _mean(traded / outstanding, months, min_obs)
     if shares is not None:
         count = daily_table(shares, "`shares`", table).to_numpy()
         values["size"] = np.log(closing * months.last(positive(count), max_gap))

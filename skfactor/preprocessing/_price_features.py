@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from skfactor._typing import ArrayLike, FloatArray
-from skfactor._validation import Interval, check_is_fitted, fit_method, validate_table
+from skfactor._validation import Interval, check_is_fitted, fit_method, listed, validate_table
 from skfactor.preprocessing._frames import check_days_are_columns
 from skfactor.preprocessing._statistics import nan_mean_std
 
@@ -31,7 +31,7 @@ class PriceFeatures(TransformerMixin, BaseEstimator):
         mapping, such as ``{"yearly": 252}``, gives names of its own.
     log_returns : bool, default=False
         Use log returns, ``log(1 + r)``, in place of simple returns ``r``.
-    min_observations : int, default=2
+    min_obs : int, default=2
         The fewest returns of a horizon from which its features are computed; with fewer
         they are ``NaN``. A standard deviation takes two at least.
     max_gap : int, default=4
@@ -71,6 +71,10 @@ class PriceFeatures(TransformerMixin, BaseEstimator):
     a daily return never spans a gap, no price ends two windows, and a delisted stock has no
     returns of 0 after its last day.
 
+    Names of columns that are dates must rise: datetimes, periods, and text or whole numbers such
+    as ``"2020-01-31"``, ``"31/01/2020"``, ``20200131`` and ``202001``, if all read so. Other names
+    say nothing of the order.
+
     Examples
     --------
     >>> import numpy as np
@@ -90,7 +94,7 @@ class PriceFeatures(TransformerMixin, BaseEstimator):
     _parameter_constraints = {
         "horizons": [list, tuple, Mapping, None],
         "log_returns": ["boolean"],
-        "min_observations": [Interval(Integral, 1, None, closed="left")],
+        "min_obs": [Interval(Integral, 1, None, closed="left")],
         "max_gap": [Interval(Integral, 0, None, closed="left")],
     }
 
@@ -98,12 +102,12 @@ class PriceFeatures(TransformerMixin, BaseEstimator):
         self,
         horizons: Iterable[str | int] | Mapping[str, int] | None = None,
         log_returns: bool = False,
-        min_observations: int = 2,
+        min_obs: int = 2,
         max_gap: int = 4,
     ) -> None:
         self.horizons = horizons
         self.log_returns = log_returns
-        self.min_observations = min_observations
+        self.min_obs = min_obs
         self.max_gap = max_gap
 
     @fit_method
@@ -145,7 +149,7 @@ class PriceFeatures(TransformerMixin, BaseEstimator):
         -------
         ndarray of shape (n_assets, 2 * n_horizons)
             Mean and standard deviation, horizon by horizon, ``NaN`` where there are fewer
-            than ``min_observations`` returns.
+            than ``min_obs`` returns.
         """
         check_is_fitted(self)
         check_days_are_columns(X)
@@ -157,7 +161,7 @@ class PriceFeatures(TransformerMixin, BaseEstimator):
             if self.log_returns:
                 returns = np.log1p(returns)
             mean, std = nan_mean_std(returns.T, ddof=1)
-            few = (~np.isnan(returns)).sum(axis=1) < self.min_observations
+            few = (~np.isnan(returns)).sum(axis=1) < self.min_obs
             mean[few] = std[few] = np.nan
             features[:, 2 * i], features[:, 2 * i + 1] = mean, std
         return features
@@ -210,7 +214,7 @@ def _named(horizon: Any) -> tuple[str, Any]:
     if isinstance(horizon, str):
         if horizon not in NAMED_HORIZONS:
             raise ValueError(
-                f"Each of `horizons` must be one of {', '.join(map(repr, NAMED_HORIZONS))} or a "
+                f"Each of `horizons` must be one of {listed(NAMED_HORIZONS)} or a "
                 f"number of days; got {horizon!r}. Give other names by a mapping, such as "
                 "{'yearly': 252}."
             )

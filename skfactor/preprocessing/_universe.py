@@ -8,6 +8,7 @@ import pandas as pd
 
 from skfactor._typing import ArrayLike, FloatArray, IntArray
 from skfactor._validation import check_count, join
+from skfactor.panel._agreement import refuse_other_rows
 from skfactor.panel._coded import resolve_coded
 from skfactor.panel._dense import require_assets
 from skfactor.panel._index import has_panel_index
@@ -35,7 +36,8 @@ def liquid_universe(
         The number of assets to keep on each date; fewer where fewer have a known liquidity.
     by : str or array-like of shape (n_rows,)
         Liquidity, such as the value traded or the market capitalisation: a column of ``X``, or
-        a value for each row. More is more liquid; ``NaN`` where missing.
+        a value for each row, of the index of ``X`` if it is a pandas object. More is more
+        liquid; ``NaN`` where missing.
     lag : int, default=1
         How many dates of the panel ago the liquidity was read. 1 suits a column that holds
         what was traded on the date itself; 0 one whose rows hold what was known before, as
@@ -140,6 +142,8 @@ def _liquidity(X: Any, by: Any, n_rows: int) -> FloatArray:
                 f"columns of X: {have}."
             )
         what, by = f"column {by!r}", X[by]
+    else:
+        refuse_other_rows(X, by, ("X", "by"))
     values = numbers(by, what)
     if values.shape != (n_rows,):
         raise ValueError(

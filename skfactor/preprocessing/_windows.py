@@ -18,7 +18,7 @@ from skfactor.preprocessing._frames import check_frame, check_rising
         "window": [Interval(Integral, 1, None, closed="left")],
         "step": [Interval(Integral, 1, None, closed="left")],
         "max_gap": [Interval(Integral, 0, None, closed="left")],
-        "on": [str],
+        "date": [str],
     },
     prefer_skip_nested_validation=True,
 )
@@ -30,7 +30,7 @@ def rolling_windows(
     start_from: Any = None,
     end_before: Any = None,
     max_gap: int = 0,
-    on: str = "date",
+    date: str = "date",
 ) -> pd.DataFrame:
     """Cut a table of dates by tickers into rows of consecutive days.
 
@@ -57,7 +57,7 @@ def rolling_windows(
         The most consecutive days over which a missing price is replaced by the last one before
         it in the same window. A window with a longer gap, or without a price on its first day,
         is left out.
-    on : str, default="date"
+    date : str, default="date"
         The column that holds the dates, where they are not the index.
 
     Returns
@@ -107,9 +107,9 @@ def rolling_windows(
     True
     """
     check_frame(prices, "`prices`")
-    dates = _dates(prices, on)
+    dates = _dates(prices, date)
     check_rising(dates, "`prices`")
-    tickers = [column for column in prices.columns if column != on]
+    tickers = [column for column in prices.columns if column != date]
     _refuse_repeated(tickers)
     values = _values(prices, tickers)
 
@@ -150,15 +150,15 @@ def complete_rows(rows: FloatArray, max_gap: int) -> tuple[FloatArray, IntArray]
     return np.take_along_axis(rows[kept], last[kept], axis=1), kept
 
 
-def _dates(prices: Any, on: str) -> pd.Index:
-    """Return the dates: the column `on`, else the index of a pandas frame."""
-    if on in prices.columns:
-        return as_dates(prices[on], f"column {on!r} of `prices`")
+def _dates(prices: Any, date: str) -> pd.Index:
+    """Return the dates: the column `date`, else the index of a pandas frame."""
+    if date in prices.columns:
+        return as_dates(prices[date], f"column {date!r} of `prices`")
     index = getattr(prices, "index", None)
     if index is None or isinstance(index, pd.RangeIndex | pd.MultiIndex):
         raise ValueError(
-            f"`prices` must have dates as its index, or as the column {on!r}; got neither. "
-            "Name the column of dates by `on=`, or use pivot for a long table."
+            f"`prices` must have dates as its index, or as the column {date!r}; got neither. "
+            "Name the column of dates by `date=`, or use pivot for a long table."
         )
     return as_dates(index, "the index of `prices`")
 
@@ -203,7 +203,7 @@ def _values(prices: Any, tickers: list[Any]) -> FloatArray:
     if text or not tickers:
         raise ValueError(
             f"Every column of `prices` must hold numbers, one column a ticker; got "
-            f"{join(text) or 'no column'}. Drop them, or name the column of dates by `on=`."
+            f"{join(text) or 'no column'}. Drop them, or name the column of dates by `date=`."
         )
     values = np.column_stack(columns)
     infinite = np.flatnonzero(np.isinf(values).any(axis=0))

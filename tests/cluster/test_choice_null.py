@@ -11,7 +11,7 @@ from skfactor.cluster import choose_n_clusters
 from skfactor.cluster._copula import fit_null
 from skfactor.cluster._runs import draw_seeds
 
-NUMBERS, N_DRAWS, N_SUBSAMPLES = (2, 3), 4, 2
+NUMBERS, N_DRAWS, N_RESAMPLES = (2, 3), 4, 2
 MEASURES = {
     "silhouette": silhouette_score,
     "davies_bouldin": lambda X, labels: -davies_bouldin_score(X, labels),
@@ -31,14 +31,14 @@ def kmeans():
 @pytest.fixture(scope="module")
 def choice(X, kmeans):
     return choose_n_clusters(
-        kmeans, X, NUMBERS, n_draws=N_DRAWS, n_subsamples=N_SUBSAMPLES, alpha=0.2, random_state=0
+        kmeans, X, NUMBERS, n_draws=N_DRAWS, n_resamples=N_RESAMPLES, alpha=0.2, random_state=0
     )
 
 
 def by_hand(X, kmeans, measure):
     """Scores of the data and of each draw, of shape (1 + n_draws, n_numbers), and their table."""
     model = fit_null(X, "unimodal")
-    seeds = draw_seeds(0, N_DRAWS + N_SUBSAMPLES)[:N_DRAWS]
+    seeds = draw_seeds(0, N_DRAWS + N_RESAMPLES)[:N_DRAWS]
     scores = np.array(
         [
             [measure(data, kmeans.set_params(n_clusters=k).fit_predict(data)) for k in NUMBERS]
@@ -54,7 +54,7 @@ def by_hand(X, kmeans, measure):
                 "n_clusters": k,
                 "observed": scores[0, i],
                 "null_mean": np.mean(scores[1:, i]),
-                "null_sd": np.std(scores[1:, i], ddof=1),
+                "null_std": np.std(scores[1:, i], ddof=1),
                 "lift": scores[0, i] - np.mean(scores[1:, i]),
                 "p_value": (1 + reached) / (N_DRAWS + 1),
             }
@@ -71,7 +71,7 @@ def test_each_score_stands_beside_its_own_null(choice, X, kmeans, score):
 
 
 def test_the_table_repeats_the_null_of_the_score_that_decides(choice):
-    columns = ["n_clusters", "null_mean", "null_sd", "lift", "p_value"]
+    columns = ["n_clusters", "null_mean", "null_std", "lift", "p_value"]
     decisive = choice.null[choice.null["score"] == choice.score]
     pd.testing.assert_frame_equal(choice.table[columns], decisive[columns])
 

@@ -19,7 +19,7 @@ def _returns(n_dates=60, n_assets=14, missing=0.0, seed=0):
     return pd.DataFrame(values, dates, [f"T{i}" for i in range(n_assets)]), labels
 
 
-def _slow_table(returns, labels, min_periods):
+def _slow_table(returns, labels, min_obs):
     """Correlate every pair over its own dates, one pair at a time."""
     values = np.asarray(returns)
     order = [*sorted(set(labels) - {-1}), *([-1] if -1 in labels else [])]
@@ -28,7 +28,7 @@ def _slow_table(returns, labels, min_periods):
         for j in range(values.shape[1]):
             both = ~np.isnan(values[:, i]) & ~np.isnan(values[:, j])
             x, y = values[both, i], values[both, j]
-            if i == j or both.sum() < min_periods or np.ptp(x) == 0 or np.ptp(y) == 0:
+            if i == j or both.sum() < min_obs or np.ptp(x) == 0 or np.ptp(y) == 0:
                 continue
             found[labels[i], labels[j]].append(np.corrcoef(x, y)[0, 1])
     means = [[np.mean(found[a, b]) if found[a, b] else np.nan for b in order] for a in order]
@@ -40,7 +40,7 @@ def _slow_table(returns, labels, min_periods):
 def test_table_equals_the_loop_over_pairs(missing):
     returns, labels = _returns(missing=missing)
     found = cluster_correlations(returns, labels)
-    means, n_pairs = _slow_table(returns, labels, min_periods=12)
+    means, n_pairs = _slow_table(returns, labels, min_obs=12)
     np.testing.assert_allclose(found.table, means, atol=1e-12)
     np.testing.assert_array_equal(found.n_pairs, n_pairs)
 
@@ -151,8 +151,8 @@ def test_bad_input_of_correlations_is_refused():
     returns, labels = _returns(n_dates=10)
     with pytest.raises(ValueError, match="must be at most 10, the number of dates in `returns`"):
         cluster_correlations(returns, labels)
-    with pytest.raises(ValueError, match="'min_periods' parameter .* Got 1 instead"):
-        cluster_correlations(returns, labels, min_periods=1)
+    with pytest.raises(ValueError, match="'min_obs' parameter .* Got 1 instead"):
+        cluster_correlations(returns, labels, min_obs=1)
     with pytest.raises(ValueError, match="Input returns contains infinity"):
         cluster_correlations(returns.replace(returns.iloc[0, 0], np.inf), labels)
     with pytest.raises(ValueError, match="column of returns must hold numbers; got column 'T0'"):

@@ -15,7 +15,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skfactor.cluster import InductiveClusterer, cluster_stability
+from skfactor.cluster import ClusterStability, InductiveClusterer, cluster_stability
 from skfactor.cluster._stability import jaccard_by_cluster, pairwise_agreement
 
 X, TRUTH = make_blobs(n_samples=90, n_features=3, centers=3, center_box=(-9, 9), random_state=3)
@@ -33,10 +33,10 @@ def rand_index_by_hand(a, b):
     return (both - expected) / ((rows + columns) / 2 - expected)
 
 
-def random_draws(n_draws=4, n_rows=40, size=30):
+def random_draws(n_resamples=4, n_rows=40, size=30):
     rng = np.random.default_rng(1)
     draws = []
-    for _ in range(n_draws):
+    for _ in range(n_resamples):
         rows = np.sort(rng.choice(n_rows, size, replace=False))
         draws.append((rows, rng.integers(-1, 3, size=size)))
     return draws
@@ -79,8 +79,8 @@ def test_a_cluster_that_no_drawn_row_belongs_to_is_not_held_against_it():
 
 
 def test_clear_groups_are_stable_and_a_cloud_is_not():
-    groups = cluster_stability(KMEANS, X, n_draws=8, random_state=0)
-    cloud = cluster_stability(KMEANS.set_params(n_clusters=3), CLOUD, n_draws=8, random_state=0)
+    groups = cluster_stability(KMEANS, X, n_resamples=8, random_state=0)
+    cloud = cluster_stability(KMEANS.set_params(n_clusters=3), CLOUD, n_resamples=8, random_state=0)
     assert groups.mean > 0.95
     assert (groups.jaccard > 0.95).all()
     assert list(groups.jaccard.index) == [0, 1, 2]
@@ -101,13 +101,13 @@ def test_clear_groups_are_stable_and_a_cloud_is_not():
     ids=["agglomerative", "mixture", "dbscan", "inductive", "passthrough"],
 )
 def test_every_kind_of_clusterer_will_do(estimator):
-    assert cluster_stability(estimator, X, n_draws=4, random_state=0).mean > 0.9
+    assert cluster_stability(estimator, X, n_resamples=4, random_state=0).mean > 0.9
 
 
 def test_a_map_that_cannot_take_new_rows_will_do():
     # Its agreement is that of maps made anew from each subsample.
     embedding = SpectralEmbedding(2, affinity="rbf", gamma=0.01, random_state=0)
-    result = cluster_stability(make_pipeline(embedding, KMEANS), X, n_draws=3, random_state=0)
+    result = cluster_stability(make_pipeline(embedding, KMEANS), X, n_resamples=3, random_state=0)
     assert result.mean > 0.9
 
 
@@ -128,35 +128,38 @@ class CountingScaler(TransformerMixin, BaseEstimator):
 def test_every_step_is_fitted_on_each_subsample():
     CountingScaler.fits.clear()
     cluster_stability(
-        make_pipeline(CountingScaler(), KMEANS), X, n_draws=3, subsample=0.7, random_state=0
+        make_pipeline(CountingScaler(), KMEANS), X, n_resamples=3, subsample=0.7, random_state=0
     )
     assert CountingScaler.fits == [90, 63, 63, 63]
 
 
 def test_frames_give_what_arrays_give():
-    expected = cluster_stability(KMEANS, X, n_draws=3, random_state=0).values
+    expected = cluster_stability(KMEANS, X, n_resamples=3, random_state=0).values
     for frame in (pd.DataFrame(X).add_prefix("c"), pl.DataFrame(X), X.tolist()):
-        result = cluster_stability(KMEANS, frame, n_draws=3, random_state=0)
+        result = cluster_stability(KMEANS, frame, n_resamples=3, random_state=0)
         np.testing.assert_allclose(result.values, expected)
 
 
 def test_the_seed_rules_and_the_global_state_is_left_alone():
     before = np.random.get_state()[1].copy()
-    first = cluster_stability(KMEANS, CLOUD, n_draws=4, random_state=1)
-    again = cluster_stability(KMEANS, CLOUD, n_draws=4, random_state=1)
-    other = cluster_stability(KMEANS, CLOUD, n_draws=4, random_state=2)
+    first = cluster_stability(KMEANS, CLOUD, n_resamples=4, random_state=1)
+    again = cluster_stability(KMEANS, CLOUD, n_resamples=4, random_state=1)
+    other = cluster_stability(KMEANS, CLOUD, n_resamples=4, random_state=2)
     assert np.array_equal(before, np.random.get_state()[1])
     np.testing.assert_array_equal(first.values, again.values)
     assert not np.array_equal(first.values, other.values)
 
 
 def test_the_result_says_in_words_what_it_is():
-    text = repr(cluster_stability(KMEANS, X, n_draws=3, random_state=0))
+    text = repr(cluster_stability(KMEANS, X, n_resamples=3, random_state=0))
     assert text.startswith("Stability 1.000: mean adjusted Rand index of 3 pairs of 3 subsamples")
-    assert "80% of the rows" in text
+    assert "80% of the" in text
     assert "0: 1.00, 1: 1.00, 2: 1.00" in text
-    nothing = cluster_stability(DBSCAN(eps=1e-9), X, n_draws=2, random_state=0)
+    nothing = cluster_stability(DBSCAN(eps=1e-9), X, n_resamples=2, random_state=0)
     assert repr(nothing).endswith("by cluster: none.")
+    many = ClusterStability(np.ones(3), pd.Series(1.0, range(12)), n_resamples=3, subsample=0.8)
+    assert all(len(line) <= 88 for line in repr(many).splitlines())
+    assert not any(line.endswith(":") for line in repr(many).splitlines())
 
 
 @pytest.mark.parametrize(
@@ -165,9 +168,17 @@ def test_the_result_says_in_words_what_it_is():
         ({"subsample": 0.5}, "`subsample` must leave out at least one row"),
         ({"subsample": 0.999}, "`subsample` must leave out at least one row"),
         ({"subsample": 1.5}, "The 'subsample' parameter of cluster_stability"),
-        ({"n_draws": 1}, "The 'n_draws' parameter of cluster_stability"),
+        ({"n_resamples": 1}, "The 'n_resamples' parameter of cluster_stability"),
         ({"estimator": "kmeans"}, "The 'estimator' parameter of cluster_stability"),
         ({"X": X[:3]}, "`X` must have at least 4 rows; got 3"),
+        (
+            {"estimator": make_pipeline(StandardScaler(), KMeans(8)), "X": X[:8]},
+            r"ask for at most 6 clusters, the rows of a subsample \(0.8 of 8.*; got n_clusters=8",
+        ),
+        (
+            {"estimator": InductiveClusterer(KMeans(8)), "X": X[:8]},
+            r"ask for at most 6 clusters.*; got clusterer__n_clusters=8",
+        ),
         (
             {"estimator": AgglomerativeClustering(metric="precomputed", linkage="single")},
             "takes a precomputed matrix",

@@ -206,7 +206,7 @@ def test_without_pyarrow_the_error_says_what_to_install(read, prices, write, mon
     path = write(prices)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setitem(sys.modules, "fastparquet", None)
-    with pytest.raises(ImportError, match="Install it with `pip install pyarrow`"):
+    with pytest.raises(ImportError, match=r"Run `pip install skfactor\[parquet\]`"):
         read(path)
 
 

@@ -39,7 +39,7 @@ def universe():
 
 @pytest.fixture(scope="module")
 def small():
-    return make_stock_universe(n_stocks=40, n_years=2, random_state=3)
+    return make_stock_universe(n_assets=40, n_years=2, random_state=3)
 
 
 @pytest.fixture(scope="module")
@@ -110,20 +110,20 @@ def test_the_universe_is_frozen_and_its_repr_is_one_line(universe):
 
 @pytest.mark.parametrize("kind", [int, np.random.RandomState])
 def test_the_same_seed_draws_the_same_universe(small, kind):
-    again = make_stock_universe(n_stocks=40, n_years=2, random_state=kind(3))
+    again = make_stock_universe(n_assets=40, n_years=2, random_state=kind(3))
     for name in FRAMES:
         assert getattr(small, name).equals(getattr(again, name)), name
 
 
 def test_another_seed_draws_another_universe(small):
-    other = make_stock_universe(n_stocks=40, n_years=2, random_state=4)
+    other = make_stock_universe(n_assets=40, n_years=2, random_state=4)
     assert not small.returns.equals(other.returns)
     assert not small.clusters.equals(other.clusters)
 
 
 def test_global_random_state_is_untouched():
     before = np.random.get_state()[1].copy()
-    make_stock_universe(n_stocks=10, n_years=1, random_state=0)
+    make_stock_universe(n_assets=10, n_years=1, random_state=0)
     assert_array_equal(np.random.get_state()[1], before)
 
 
@@ -145,8 +145,8 @@ def test_the_smallest_universe_works():
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("n_stocks", 0),
-        ("n_stocks", 2.5),
+        ("n_assets", 0),
+        ("n_assets", 2.5),
         ("n_years", 0),
         ("n_clusters", 0),
         ("cluster_separation", -1.0),
@@ -163,8 +163,8 @@ def test_a_parameter_out_of_range_is_an_error(name, value):
 
 
 def test_fewer_stocks_than_clusters_is_an_error():
-    with pytest.raises(ValueError, match=r"`n_stocks` must be at least `n_clusters`, 4; got 3"):
-        make_stock_universe(n_stocks=3)
+    with pytest.raises(ValueError, match=r"`n_assets` must be at least `n_clusters`, 4; got 3"):
+        make_stock_universe(n_assets=3)
 
 
 # Fundamentals -------------------------------------------------------------------------------
@@ -226,7 +226,7 @@ def test_items_that_are_changes_are_differences_of_balance_sheets(reports, stock
     assert_allclose(change[known], reported[known], rtol=1e-6, atol=1e-6)
 
 
-def test_market_value_and_earnings_a_share_follow_prices(universe, reports):
+def test_market_cap_and_earnings_a_share_follow_prices(universe, reports):
     year_ends = universe.prices.groupby(universe.prices.index.year).last()
     price = [year_ends.loc[date.year, ticker] for date, ticker in reports.index]
     shares = reports.market_cap / price
@@ -262,10 +262,10 @@ def test_fundamentals_have_the_flaws_of_real_ones(reports):
 
 
 def test_missing_rate_is_the_share_that_is_missing():
-    gappy = make_stock_universe(n_stocks=200, n_years=2, missing_rate=0.3, random_state=0)
+    gappy = make_stock_universe(n_assets=200, n_years=2, missing_rate=0.3, random_state=0)
     assert gappy.extension.isna().mean().between(0.2, 0.4).all()
     assert gappy.fundamentals.market_cap.notna().all()
-    full = make_stock_universe(n_stocks=50, n_years=2, missing_rate=0.0, random_state=0)
+    full = make_stock_universe(n_assets=50, n_years=2, missing_rate=0.0, random_state=0)
     assert full.extension.notna().all(axis=None)
 
 

@@ -69,6 +69,11 @@ def test_sample_weight_of_score_counts_rows(fitted, X):
     weight = np.arange(len(X)) % 3
     repeated = np.repeat(X, weight, axis=0)
     assert fitted.score(X, sample_weight=weight) == pytest.approx(fitted.score(repeated))
+    labels = [f"row{i}" for i in range(len(X))]
+    frame, weight = pd.DataFrame(X, labels), pd.Series(weight, labels)
+    assert fitted.score(frame, sample_weight=weight) == pytest.approx(fitted.score(repeated))
+    with pytest.raises(ValueError, match="rows of `X` and `sample_weight` must be the same"):
+        fitted.score(frame, sample_weight=weight[::-1])
 
 
 def test_a_bent_surface_is_reconstructed_better_than_by_pca(X):

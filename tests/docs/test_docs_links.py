@@ -13,11 +13,7 @@ GENERATED = {"api", "auto_examples", "_build"}
 PAGES = sorted(
     page for page in DOCS.rglob("*.rst") if page.relative_to(DOCS).parts[0] not in GENERATED
 )
-SUBPACKAGES = [
-    name
-    for name in skfactor.__all__
-    if (ROOT / "skfactor" / name).is_dir() and name not in {"plotting"}
-]
+SUBPACKAGES = [name for name in skfactor.__all__ if (ROOT / "skfactor" / name).is_dir()]
 
 
 def relative(page):
@@ -54,3 +50,8 @@ def test_scripts_that_the_performance_page_names_exist(page):
     named = set(re.findall(r"bench_\w+\.py", (DOCS / page).read_text(encoding="utf-8")))
     assert named
     assert [name for name in sorted(named) if not (ROOT / "benchmarks" / name).exists()] == []
+
+
+def test_every_display_stands_in_the_guide():
+    text = (DOCS / "user_guide" / "plotting.rst").read_text(encoding="utf-8")
+    assert [name for name in skfactor.plotting.__all__ if f"* - :class:`{name}`" not in text] == []

@@ -19,7 +19,7 @@ def example():
 
 @pytest.fixture(scope="module")
 def market(example):
-    return example.synthetic_market(n_stocks=60, n_years=4)
+    return example.synthetic_market(n_assets=60, n_years=4)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def test_the_script_finds_what_is_planted_and_nothing_else(tmp_path):
     assert (alphas.loc[["LIQ", "LEV", "OE", "CLU"], "p"] < 0.05 / 6).all()
     assert alphas.loc["NIL", "p"] > 0.05
     assert np.sign(alphas.loc[["LIQ", "LEV", "OE"], "alpha"]).to_list() == [-1, 1, 1]
-    nested = pd.read_csv(tmp_path / "nested.csv", index_col=1)["pvalue"]
+    nested = pd.read_csv(tmp_path / "nested.csv", index_col=1)["p_value"]
     assert nested["FF3 + ours"] < 0.001
     assert (nested[["FF5", "FF3 + NIL"]] > 0.05).all()
     planted = pd.read_csv(tmp_path / "planted.csv", index_col=0)

@@ -55,6 +55,31 @@ def test_overlap_stands_beside_what_chance_gives(example):
     assert table["expected at random"].tolist() == [1.5, 1.5]
 
 
+def test_principal_components_get_the_better_training_set(example, paths):
+    example.MEAN = np.zeros(20)
+    example.train, example.test = paths.iloc[:4], paths
+    example.training_rows = example.turned(paths.iloc[:4])
+    scores = [example.r2(PCA(2).fit(X), paths) for X in (paths[:4], example.training_rows)]
+    assert example.pca_r2(2) == max(scores) > min(scores)
+
+
+def test_who_has_a_gap_is_named(example):
+    prices = pd.DataFrame({"A": [1.0, 2.0], "B": [np.nan, 2.0]})
+    assert example.left_out(prices, ["A"]) == (
+        "1 of 2 stocks have a price on each of the 2 days. "
+        "Left out, with the days they miss: B (1)."
+    )
+    assert example.left_out(prices[["A"]], ["A"]) == (
+        "All 1 stocks have a price on each of the 2 days."
+    )
+
+
+def test_dbscan_reaches_to_the_fifth_neighbour(example):
+    codes = np.arange(9.0)[:, None] ** 2
+    gaps = np.abs(codes - codes.T)
+    assert example.dbscan(codes).eps == np.median(np.sort(gaps, axis=1)[:, 5])
+
+
 @pytest.mark.slow
 def test_the_script_runs_and_writes_its_tables(tmp_path):
     run_script(EXAMPLE, tmp_path)

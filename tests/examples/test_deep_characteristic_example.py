@@ -18,7 +18,7 @@ def example():
 
 @pytest.fixture(scope="module")
 def universe():
-    return make_stock_universe(n_stocks=40, n_years=5, random_state=0)
+    return make_stock_universe(n_assets=40, n_years=5, random_state=0)
 
 
 def road(example, universe, prices, filings):
@@ -31,7 +31,7 @@ def road(example, universe, prices, filings):
         shares=shares,
         filings_per_year=1,
         lag="6 months",
-        n_stocks=30,
+        n_assets=30,
     )
 
 

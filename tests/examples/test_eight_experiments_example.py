@@ -19,7 +19,7 @@ def example():
 
 @pytest.fixture(scope="module")
 def stocks(example):
-    return example.synthetic_stocks(n_stocks=130)
+    return example.synthetic_stocks(n_assets=130)
 
 
 @pytest.fixture(scope="module")

@@ -314,6 +314,19 @@ def test_betas_on_observed_factors_alone_need_no_latent_one(panel):
     assert model.score(X, y) > 0.5
 
 
+def test_realised_returns_may_be_a_polars_frame_with_dates_first(panel):
+    X, y, _ = panel
+    X, y = (data.rename(str, level="asset") for data in (X, y))
+    ahead = y.groupby("asset").shift(-1)
+    params = {**QUICK, "max_epochs": 2, "horizon": 1}
+    wide = y.unstack("asset")
+    table = pl.DataFrame({"date": wide.index.to_timestamp(), **wide})
+    model = CAE(**params, returns=wide).fit(X, ahead)
+    other = CAE(**params, returns=table).fit(X, ahead)
+    np.testing.assert_array_equal(other.predict(X), model.predict(X))
+    np.testing.assert_array_equal(other.factor_returns(X, ahead), model.factor_returns(X, ahead))
+
+
 def test_a_forward_target_takes_its_factors_from_realised_returns(panel):
     X, y, _ = panel
     ahead = y.groupby("asset").shift(-1)

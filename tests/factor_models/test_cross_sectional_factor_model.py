@@ -98,6 +98,21 @@ def test_collinear_betas_are_named_and_take_least_norm(betas):
     )
 
 
+def test_weights_of_rows_in_another_order_are_refused(betas):
+    X, y = betas
+    X, cap = X.drop(columns="cap"), X["cap"]
+    model = CrossSectionalFactorModel()
+    message = "The rows of `X` and `sample_weight` must be the same, in the same order; got 4"
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, y, sample_weight=cap[::-1])
+    with pytest.raises(ValueError, match="The rows of `y` and `sample_weight` must be the same"):
+        model.fit(X.to_numpy(), y, sample_weight=cap[::-1])
+    model.fit(X, y, sample_weight=cap)
+    assert model.score(X, y, cap) == model.score(X, y, cap.to_list())
+    with pytest.raises(ValueError, match=message):
+        model.score(X, y, cap[::-1])
+
+
 def test_weights_are_checked(betas):
     X, y = betas
     with pytest.raises(ValueError, match=r"`weights` must be a column of X; got 'size' \('c0', "):

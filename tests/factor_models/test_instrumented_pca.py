@@ -487,10 +487,12 @@ def test_dependent_columns_and_their_span():
     assert len(dependent_columns(Z.T @ Z)) == 0
     table = np.c_[Z[:, 0], 1e5 * Z[:, 0], Z[:, 1], np.zeros(50), Z[:, 1] + 1e-3 * Z[:, 2]]
     np.testing.assert_array_equal(dependent_columns(table.T @ table), [1, 3])
-    span = independent_span(table.T @ table)
+    span, null = independent_span(table.T @ table)
     assert span.shape == (5, 3)
     np.testing.assert_allclose(span.T @ span, np.eye(3), atol=1e-12)
-    np.testing.assert_allclose(span.T @ [1, -1e-5, 0, 0, 0], 0, atol=1e-9)
+    np.testing.assert_allclose(span.T @ [1, -1, 0, 0, 0], 0, atol=1e-9)
+    np.testing.assert_allclose(null.T @ null, np.eye(2), atol=1e-12)
+    np.testing.assert_allclose(table @ null, 0, atol=1e-9)
 
 
 def test_singular_systems_are_solved_by_least_norm():

@@ -32,6 +32,17 @@ def as_panel(returns):
     return pd.DataFrame({"any": 0.0 * y + 1.0}), y
 
 
+def test_gaps_in_characteristics_that_are_not_looked_at_do_not_matter():
+    X, y = as_panel(draw_returns(gaps=0.1))
+    gappy = X.mask(np.random.default_rng(0).random(X.shape) < 0.3)
+    model, other = PCAFactorModel(2).fit(X, y), PCAFactorModel(2).fit(gappy, y)
+    np.testing.assert_array_equal(other.betas_, model.betas_)
+    np.testing.assert_array_equal(other.predict(gappy), model.predict(X))
+    assert other.score(gappy, y) == model.score(X, y)
+    with pytest.raises(ValueError, match="infinities in column 'any'"):
+        PCAFactorModel().fit(X.assign(any=np.inf), y)
+
+
 def slow_rp_pca(returns, n_factors, gamma):
     """The definition: eigenvectors of the second moment plus gamma mean mean'."""
     n_dates, n_assets = returns.shape

@@ -103,9 +103,11 @@ def test_samples_with_too_few_different_dates_do_not_count():
 
 def test_table_agrees_with_percentiles_of_the_loop():
     factors, returns = draw(share=0.2)
-    found = alpha_bootstrap(factors, returns, n_draws=70, percentiles=(5, 50, 95), random_state=7)
+    found = alpha_bootstrap(
+        factors, returns, n_resamples=70, percentiles=(5, 50, 95), random_state=7
+    )
     model = FamaFrenchRegressor().fit(factors, returns)
-    np.testing.assert_allclose(found.tvalues, model.tvalues_[:, 0])
+    np.testing.assert_allclose(found.t_values, model.tvalues_[:, 0])
     np.testing.assert_allclose(
         found.table["actual"], np.percentile(model.tvalues_[:, 0], [5, 50, 95]), rtol=1e-10
     )
@@ -127,26 +129,28 @@ def test_equal_seeds_give_equal_draws_and_leave_the_global_state_alone():
     factors, returns = draw()
     before = np.random.get_state()[1].copy()
     first, again, other = (
-        alpha_bootstrap(factors, returns, n_draws=40, random_state=seed).draws for seed in (0, 0, 1)
+        alpha_bootstrap(factors, returns, n_resamples=40, random_state=seed).draws
+        for seed in (0, 0, 1)
     )
     pd.testing.assert_frame_equal(first, again)
     assert not first.equals(other)
+    pd.testing.assert_frame_equal(alpha_bootstrap(factors, returns, n_resamples=40).draws, first)
     np.testing.assert_array_equal(np.random.get_state()[1], before)
-    longer = alpha_bootstrap(factors, returns, n_draws=64, random_state=0).draws
+    longer = alpha_bootstrap(factors, returns, n_resamples=64, random_state=0).draws
     pd.testing.assert_frame_equal(longer.iloc[:32], first.iloc[:32])
 
 
 def test_skill_is_found_and_its_size_bounded():
     factors, returns = draw(n_dates=120, n_assets=200)
-    lucky = alpha_bootstrap(factors, returns, n_draws=300, random_state=0).table["below"]
+    lucky = alpha_bootstrap(factors, returns, n_resamples=300, random_state=0).table["below"]
     assert 0.05 < lucky[99] < 0.95
     returns += 0.01 * np.random.default_rng(1).standard_normal(200)  # risk 0.03, t of about 3.6
-    none = alpha_bootstrap(factors, returns, n_draws=300, random_state=0)
+    none = alpha_bootstrap(factors, returns, n_resamples=300, random_state=0)
     assert none.table["below"][95] > 0.99
     assert none.table["below"][5] < 0.01
-    as_much = alpha_bootstrap(factors, returns, n_draws=300, alpha_std=0.01, random_state=0)
+    as_much = alpha_bootstrap(factors, returns, n_resamples=300, alpha_std=0.01, random_state=0)
     assert 0.02 < as_much.table["below"][95] < 0.98
-    too_much = alpha_bootstrap(factors, returns, n_draws=300, alpha_std=0.02, random_state=0)
+    too_much = alpha_bootstrap(factors, returns, n_resamples=300, alpha_std=0.02, random_state=0)
     assert too_much.table["below"][95] < 0.01
     assert "standard deviation of 0.02 a period" in too_much.null
 
@@ -154,43 +158,43 @@ def test_skill_is_found_and_its_size_bounded():
 def test_what_assets_have_in_common_stays_in_common():
     rng = np.random.default_rng(0)
     factors, returns = draw(n_dates=120, n_assets=100)
-    apart = alpha_bootstrap(factors, returns, n_draws=200, random_state=0).draws[50.0].std()
+    apart = alpha_bootstrap(factors, returns, n_resamples=200, random_state=0).draws[50.0].std()
     shared = returns + 0.06 * rng.standard_normal((120, 1))  # a factor the model lacks
-    together = alpha_bootstrap(factors, shared, n_draws=200, random_state=0).draws[50.0].std()
+    together = alpha_bootstrap(factors, shared, n_resamples=200, random_state=0).draws[50.0].std()
     assert together > 4 * apart
 
 
 def test_assets_with_few_returns_are_left_out_and_counted():
     factors, returns = draw()
     returns[7:, 3] = np.nan
-    found = alpha_bootstrap(factors, returns, n_draws=20, random_state=0)
-    assert np.flatnonzero(found.tvalues.isna()).tolist() == [3]
+    found = alpha_bootstrap(factors, returns, n_resamples=20, random_state=0)
+    assert np.flatnonzero(found.t_values.isna()).tolist() == [3]
     assert found.n_assets == 11
     assert found.notes == ("1 of 12 assets are left out, with fewer than 8 returns.",)
     assert found.null.startswith("The true alphas of all 11 assets are zero")
-    whole = alpha_bootstrap(factors, np.delete(returns, 3, 1), n_draws=20, random_state=0)
+    whole = alpha_bootstrap(factors, np.delete(returns, 3, 1), n_resamples=20, random_state=0)
     pd.testing.assert_frame_equal(found.draws, whole.draws)
-    lower = alpha_bootstrap(factors, returns, n_draws=20, min_obs=6, random_state=0)
+    lower = alpha_bootstrap(factors, returns, n_resamples=20, min_obs=6, random_state=0)
     assert lower.n_assets == 12
 
 
 def test_models_and_frames_say_the_same_as_arrays():
     factors, returns = draw()
-    plain = alpha_bootstrap(factors, returns, n_draws=20, random_state=0)
+    plain = alpha_bootstrap(factors, returns, n_resamples=20, random_state=0)
     months = pd.period_range("2000-01", periods=60, freq="M")
     names = [f"A{i}" for i in range(12)]
     X = pd.DataFrame(factors, months, ["Mkt-RF", "SMB"]).assign(RF=0.002)
     y = pd.DataFrame(returns + 0.002, months, names)[::-1]
     model = FamaFrenchRegressor(["Mkt-RF", "SMB"], risk_free="RF", cov_type="HC1").fit(X, y)
-    found = alpha_bootstrap(model, n_draws=20, random_state=0)
+    found = alpha_bootstrap(model, n_resamples=20, random_state=0)
     np.testing.assert_allclose(found.draws, plain.draws, rtol=1e-9)
-    assert found.tvalues.index.to_list() == names
+    assert found.t_values.index.to_list() == names
     assert found.notes[0].startswith("The model has cov_type='HC1'; classical t statistics")
 
 
 def test_result_reads_as_its_null_and_a_table():
     factors, returns = draw()
-    found = alpha_bootstrap(factors, returns, n_draws=20, percentiles=[50], random_state=0)
+    found = alpha_bootstrap(factors, returns, n_resamples=20, percentiles=[50], random_state=0)
     lines = repr(found).splitlines()
     assert lines[0] == "t statistics of 12 alphas over 60 dates, and of 20 draws under the null"
     assert lines[1].startswith("Null: The true alphas of all 12 assets are zero")
@@ -201,9 +205,9 @@ def test_result_reads_as_its_null_and_a_table():
 
 def test_progress_is_drawn_only_when_asked_for(capsys):
     factors, returns = draw()
-    alpha_bootstrap(factors, returns, n_draws=64, random_state=0)
+    alpha_bootstrap(factors, returns, n_resamples=64, random_state=0)
     assert capsys.readouterr() == ("", "")
-    alpha_bootstrap(factors, returns, n_draws=64, random_state=0, verbose=1)
+    alpha_bootstrap(factors, returns, n_resamples=64, random_state=0, verbose=1)
     out, err = capsys.readouterr()
     assert out == ""
     assert err.endswith("100 % of 64 draws, 0 s left \n")
@@ -217,13 +221,13 @@ def test_progress_is_drawn_only_when_asked_for(capsys):
         ({"percentiles": []}, "one or more numbers between 0 and 100"),
         ({"min_obs": 3}, "more than the number of coefficients, 3; got 3"),
         ({"min_obs": 61}, "At least 2 assets must have 61 returns that vary; got 0 of 12"),
-        ({"n_draws": 0}, "'n_draws' parameter of alpha_bootstrap must be an int"),
+        ({"n_resamples": 0}, "'n_resamples' parameter of alpha_bootstrap must be an int"),
         ({"alpha_std": -1.0}, "'alpha_std' parameter of alpha_bootstrap must be a float"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
-        alpha_bootstrap(*draw(), **{"n_draws": 2, **arguments})
+        alpha_bootstrap(*draw(), **{"n_resamples": 2, **arguments})
     with pytest.raises(ValueError, match="`factors` must have independent columns"):
         AlphaResampler(np.ones((5, 2)), np.ones((5, 1)), 3)
 

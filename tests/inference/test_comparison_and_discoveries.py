@@ -29,11 +29,11 @@ def test_comparison_agrees_with_each_model_fitted_alone():
         grs, joint = grs_test(model), joint_alpha_test(model)
         assert row["n_factors"] == model.coef_.shape[1]
         assert row["mean_abs_alpha"] == pytest.approx(np.abs(model.intercept_).mean())
-        assert row["mean_abs_tvalue"] == pytest.approx(np.abs(model.tvalues_[:, 0]).mean())
+        assert row["mean_abs_t_value"] == pytest.approx(np.abs(model.tvalues_[:, 0]).mean())
         assert row["mean_rsquared_adj"] == pytest.approx(model.rsquared_adj_.mean())
-        assert (row["grs"], row["grs_pvalue"]) == pytest.approx((grs.statistic, grs.p_value))
+        assert (row["grs"], row["grs_p_value"]) == pytest.approx((grs.statistic, grs.p_value))
         assert row["joint_alpha"] == pytest.approx(joint.statistic)
-        assert row["joint_alpha_pvalue"] == pytest.approx(joint.p_value)
+        assert row["joint_alpha_p_value"] == pytest.approx(joint.p_value)
         used = factors[model.factor_names_].to_numpy()
         mean, omega = used.mean(axis=0), np.atleast_2d(np.cov(used.T, ddof=0))
         sharpe2 = mean @ np.linalg.inv(omega) @ mean
@@ -52,8 +52,8 @@ def test_gain_in_sharpe_ratio_is_what_the_grs_test_of_the_new_factors_says():
     ]
     test = grs_test(factors[["Mkt-RF", "SMB", "HML"]], factors["LIQ"])
     last = nested.iloc[-1]
-    assert last["pvalue"] == pytest.approx(test.p_value)
-    assert last["pvalue"] < 0.01
+    assert last["p_value"] == pytest.approx(test.p_value)
+    assert last["p_value"] < 0.01
     # Gibbons, Ross and Shanken: the quadratic form of alphas is the gain in squared Sharpe
     # ratio.
     table = compare_models(factors, returns, MODELS).models
@@ -80,7 +80,7 @@ def test_comparison_leaves_grs_out_where_assets_are_too_many():
     factors, returns = market(n_dates=30, n_assets=40)
     row = compare_models(factors, returns, ["capm"]).models.loc["capm"]
     assert np.isnan(row["grs"])
-    assert 0 < row["joint_alpha_pvalue"] < 1
+    assert 0 < row["joint_alpha_p_value"] < 1
 
 
 def test_comparison_of_models_that_are_not_nested_has_no_pairs():

@@ -30,10 +30,10 @@ def test_two_periods_are_welch_s_t_test():
     assert test.null == "The mean of LIQ is the same in all 2 periods."
     assert not test.exact
     row = found.table.loc[("LIQ", 2)]
-    assert row["nobs"] == 59
+    assert row["n_dates"] == 59
     assert (row["start"], row["end"]) == (MONTHS[60], MONTHS[119])
     assert row["mean"] == pytest.approx(last.mean())
-    assert row["tvalue"] == pytest.approx(last.mean() / stats.sem(last))
+    assert row["t_value"] == pytest.approx(last.mean() / stats.sem(last))
     assert row["volatility"] == pytest.approx(last.std())
     assert row["alpha"] == row["mean"]
 
@@ -69,8 +69,8 @@ def test_alphas_are_those_of_each_period_alone():
         alone = FamaFrenchRegressor().fit(market.iloc[rows], factor.iloc[rows])
         row = found.table.loc[("CLU", number)]
         assert row["alpha"] == pytest.approx(alone.intercept_[0])
-        assert row["alpha_bse"] == pytest.approx(alone.bse_[0, 0])
-        assert row["alpha_tvalue"] == pytest.approx(alone.tvalues_[0, 0])
+        assert row["alpha_std_error"] == pytest.approx(alone.bse_[0, 0])
+        assert row["alpha_t_value"] == pytest.approx(alone.tvalues_[0, 0])
     assert found.tests["CLU"].null == "The alpha of CLU is the same in all 2 periods."
     assert "Equal premia (Welch): F(1, " in repr(found)
 
@@ -85,7 +85,7 @@ def test_arrays_have_rows_for_dates():
     values = np.column_stack([draw(0), draw(1)])
     found = factor_stability(values, periods=[40])
     assert list(found.tests) == ["x0", "x1"]
-    assert found.table["nobs"].to_list() == [40, 80, 40, 80]
+    assert found.table["n_dates"].to_list() == [40, 80, 40, 80]
     one = factor_stability(values[:, 0], periods=[40], benchmark=values[:, 1:])
     assert one.tests["x0"].df[0] == 1
     pd.testing.assert_frame_equal(

@@ -27,11 +27,14 @@ def draw_panel(seed=0, alpha=0.0, n_dates=30, n_assets=25, gappy=True):
     return X, y
 
 
-def slow_draws(model, X, y, null, n_draws, seed, row=None):
+def slow_draws(model, X, y, null, n_resamples, seed, row=None):
     """Refit whole panels that have the managed returns of each sample."""
     dates = model.dates_
     gamma = np.column_stack([model.gamma_, model.alpha_])
     F = np.column_stack([model.factor_returns_, np.ones(len(dates))])
+    # In these units of the characteristics square roots are taken.
+    sizes = np.sqrt((X**2).mean().to_numpy())
+    X, gamma, null = X / sizes, gamma * sizes[:, None], null * sizes[:, None]
     Z = [X.loc[d].to_numpy() for d in dates]
     roots, inverses, residuals = [], [], []
     for t, d in enumerate(dates):
@@ -42,7 +45,7 @@ def slow_draws(model, X, y, null, n_draws, seed, row=None):
     state = np.random.RandomState(seed)  # as random_state=seed draws its seed
     rng = np.random.default_rng(state.randint(2**31 - 1))
     out = []
-    for _ in range(n_draws):
+    for _ in range(n_resamples):
         q = rng.standard_t(5, len(dates)) / np.sqrt(5 / 3)
         s = rng.integers(len(dates), size=len(dates))
         returns = []
@@ -52,7 +55,7 @@ def slow_draws(model, X, y, null, n_draws, seed, row=None):
             slopes = null @ F[t] + np.linalg.solve(Z[t].T @ Z[t], shock)
             returns.append(Z[t] @ slopes)
         refit = InstrumentedPCA(model.n_factors, intercept=model.intercept, tol=1e-9)
-        refit.fit(X, pd.Series(np.concatenate(returns), X.index))
+        refit.fit(X * sizes, pd.Series(np.concatenate(returns), X.index))
         out.append(refit.alpha_ @ refit.alpha_ if row is None else (refit.gamma_[row] ** 2).sum())
     return np.array(out)
 
@@ -62,7 +65,7 @@ def test_alpha_test_equals_refitting_whole_panels():
     model = InstrumentedPCA(1, intercept=True).fit(X, y)
     null = np.column_stack([model.gamma_, np.zeros(4)])
     draws = slow_draws(model, X, y, null, 19, seed=3)
-    test = ipca_alpha_test(model, X, y, n_draws=19, random_state=3)
+    test = ipca_alpha_test(model, X, y, n_resamples=19, random_state=3)
     assert test.statistic == pytest.approx(model.alpha_ @ model.alpha_)
     assert test.p_value == (1 + (draws >= test.statistic).sum()) / 20
     assert f"are below {np.quantile(draws, 0.95):.2g}"[:-1] in test.notes[0]
@@ -77,7 +80,7 @@ def test_characteristic_test_equals_refitting_whole_panels(intercept):
     null = np.column_stack([model.gamma_, model.alpha_])
     null[3, 0] = 0.0
     draws = slow_draws(model, X, y, null, 19, seed=5, row=3)
-    test = ipca_characteristic_test(model, X, y, "d", n_draws=19, random_state=5)
+    test = ipca_characteristic_test(model, X, y, "d", n_resamples=19, random_state=5)
     assert test.statistic == pytest.approx((model.gamma_[3] ** 2).sum())
     assert test.p_value == (1 + (draws >= test.statistic).sum()) / 20
     assert "The characteristic 'd' moves no beta" in test.null
@@ -86,11 +89,11 @@ def test_characteristic_test_equals_refitting_whole_panels(intercept):
 def test_what_is_there_is_found_and_what_is_not_is_not():
     X, y = draw_panel(alpha=0.04)
     model = InstrumentedPCA(1, intercept=True).fit(X, y)
-    assert ipca_alpha_test(model, X, y, n_draws=99, random_state=0).p_value == 0.01
+    assert ipca_alpha_test(model, X, y, n_resamples=99, random_state=0).p_value == 0.01
     X, y = draw_panel()
     model = InstrumentedPCA(1).fit(X, y)
     found = [
-        ipca_characteristic_test(model, X, y, j, n_draws=49, random_state=0).p_value
+        ipca_characteristic_test(model, X, y, j, n_resamples=49, random_state=0).p_value
         for j in range(4)
     ]
     assert max(found[:2]) <= 0.05
@@ -102,7 +105,7 @@ def test_p_values_are_even_under_the_null():
     for seed in range(25):
         X, y = draw_panel(seed, n_dates=20, n_assets=12)
         model = InstrumentedPCA(1, intercept=True, tol=1e-4).fit(X, y)
-        found.append(ipca_alpha_test(model, X, y, n_draws=19, random_state=seed).p_value)
+        found.append(ipca_alpha_test(model, X, y, n_resamples=19, random_state=seed).p_value)
     assert 0.35 < np.mean(found) < 0.65
     assert np.mean(np.array(found) <= 0.25) < 0.45
 
@@ -113,7 +116,7 @@ def test_dates_with_few_assets_do_not_upset_the_samples():
     kept = ~first | (X.groupby("date").cumcount() < 2)
     X, y = X[kept], y[kept]
     model = InstrumentedPCA(1, intercept=True).fit(X, y)
-    test = ipca_alpha_test(model, X, y, n_draws=49, random_state=0)
+    test = ipca_alpha_test(model, X, y, n_resamples=49, random_state=0)
     assert test.p_value > 0.05
     assert len(test.notes) == 1  # every draw converged
 
@@ -126,7 +129,7 @@ def test_observed_factors_and_arrays_are_taken():
     model = InstrumentedPCA(1, factors=g, intercept=True)
     names = {"dates": X.index.get_level_values(0), "assets": X.index.get_level_values(1)}
     model.fit(X.to_numpy(), y.to_numpy(), **names)
-    call = {**names, "n_draws": 19, "random_state": 0}
+    call = {**names, "n_resamples": 19, "random_state": 0}
     by_place = ipca_characteristic_test(model, X.to_numpy(), y.to_numpy(), 3, **call)
     assert by_place.statistic == pytest.approx((model.gamma_[3] ** 2).sum())
     assert "The characteristic in column 3 moves no beta" in by_place.null
@@ -138,19 +141,60 @@ def test_seeds_decide_and_the_global_state_is_left_alone():
     model = InstrumentedPCA(1, intercept=True).fit(X, y)
     np.random.seed(0)
     state = np.random.get_state()[1].copy()
-    one, two = (ipca_alpha_test(model, X, y, n_draws=9, random_state=7) for _ in range(2))
+    one, two = (ipca_alpha_test(model, X, y, n_resamples=9, random_state=7) for _ in range(2))
     assert one == two
-    assert ipca_alpha_test(model, X, y, n_draws=9, random_state=8) != one
+    assert ipca_alpha_test(model, X, y, n_resamples=9, random_state=8) != one
     np.testing.assert_array_equal(np.random.get_state()[1], state)
+
+
+def test_without_a_seed_a_report_says_the_same_again():
+    X, y = draw_panel()
+    model = InstrumentedPCA(1, intercept=True).fit(X, y)
+    one, two = (ipca_alpha_test(model, X, y, n_resamples=9) for _ in range(2))
+    assert one == two
+    one, two = (ipca_characteristic_test(model, X, y, "a", n_resamples=9) for _ in range(2))
+    assert one == two
 
 
 def test_fitted_premia_updated_later_do_not_matter():
     X, y = draw_panel()
     early = X.index.get_level_values("date") < X.index[0][0] + 20
     model = InstrumentedPCA(1, intercept=True).fit(X[early], y[early])
-    before = ipca_alpha_test(model, X[early], y[early], n_draws=9, random_state=0)
+    before = ipca_alpha_test(model, X[early], y[early], n_resamples=9, random_state=0)
     model.update(X, y)
-    assert ipca_alpha_test(model, X[early], y[early], n_draws=9, random_state=0) == before
+    assert ipca_alpha_test(model, X[early], y[early], n_resamples=9, random_state=0) == before
+
+
+def test_dates_without_returns_are_left_out():
+    X, y = draw_panel()
+    dark = X.index.levels[0][[0, 12]]
+    y.loc[dark] = np.nan
+    lit = ~X.index.get_level_values(0).isin(dark)
+    for n_factors in (0, 1):
+        found = []
+        for rows in (slice(None), lit):
+            model = InstrumentedPCA(n_factors, intercept=True).fit(X[rows], y[rows])
+            test = ipca_alpha_test(model, X[rows], y[rows], n_resamples=19, random_state=0)
+            found.append((test.statistic, test.p_value))
+        np.testing.assert_allclose(found[0], found[1], rtol=1e-4)
+    found = [
+        ipca_characteristic_test(
+            InstrumentedPCA().fit(X[rows], y[rows]), X[rows], y[rows], "a", n_resamples=9
+        ).statistic
+        for rows in (slice(None), lit)
+    ]
+    assert found[0] == pytest.approx(found[1], rel=1e-6)
+
+
+def test_samples_do_not_depend_on_the_units_of_a_column():
+    X, y = draw_panel()
+    found = []
+    for unit in (1.0, 1e9):
+        scaled = X.assign(d=unit * X["d"])
+        model = InstrumentedPCA(tol=1e-9).fit(scaled, y)
+        test = ipca_characteristic_test(model, scaled, y, "d", n_resamples=49, random_state=0)
+        found.append(test.p_value)
+    assert found[1] == pytest.approx(found[0], abs=0.05)
 
 
 def test_other_data_are_refused():
@@ -180,7 +224,7 @@ def test_models_that_have_nothing_to_test_are_refused():
     message = re.escape("The loadings of a characteristic must be determined; got 'd', which is")
     with pytest.raises(ValueError, match=message):
         ipca_characteristic_test(model, wide, y, "d")
-    assert ipca_characteristic_test(model, wide, y, "a", n_draws=9).p_value == 0.1
+    assert ipca_characteristic_test(model, wide, y, "a", n_resamples=9).p_value == 0.1
 
 
 def test_square_roots_and_their_inverses():

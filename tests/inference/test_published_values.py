@@ -32,5 +32,5 @@ def test_hml_is_redundant_in_the_five_factor_model_as_fama_and_french_say(real_d
     assert grs_test(others, factors["HML"]).p_value > 0.5
     models = {"without HML": list(others), "ff5": "ff5", "ff3": "ff3"}
     nested = compare_models(factors, factors[["Mom"]], models).nested.set_index("smaller")
-    assert nested.loc["without HML", "pvalue"] > 0.5
-    assert nested.loc["ff3", "pvalue"] < 1e-6
+    assert nested.loc["without HML", "p_value"] > 0.5
+    assert nested.loc["ff3", "p_value"] < 1e-6

@@ -70,7 +70,7 @@ def test_more_factors_of_a_nested_model(df):
         factors = np.column_stack([base, more])
         models = {"one": [0], "three": [0, 1, 2]}
         compared = compare_models(factors, 0.05 * noise(rng, (120, 3), df), models)
-        p_values.append(compared.nested["pvalue"].iloc[0])
+        p_values.append(compared.nested["p_value"].iloc[0])
     size = share(p_values)
     print(f"nested models, df={df}: {size:.4f}")
     assert 0.035 <= size <= 0.065

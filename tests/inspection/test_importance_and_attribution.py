@@ -8,7 +8,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skfactor.factor_models import InstrumentedPCA
+from skfactor.factor_models import CrossSectionalFactorModel, InstrumentedPCA
 from skfactor.inspection import attribute_returns, characteristic_importance
 from skfactor.metrics import total_r2_score
 
@@ -192,3 +192,23 @@ class TestAttribution:
         weights = pd.Series(1.0, y.index[::-1])
         with pytest.raises(ValueError, match="The rows of `X` and `weights` must be the same"):
             attribute_returns(model, X, y, weights=weights)
+
+
+@pytest.mark.parametrize("method", ["zeroing", "gradient"])
+@pytest.mark.parametrize("weights", ["size", 1])
+def test_a_column_of_weights_is_no_characteristic(panel, method, weights):
+    X, y = panel
+    size = np.random.default_rng(0).uniform(0.0, 1.0, len(X))
+    size[0] = 0.0
+    table = X.copy()
+    table.insert(1, "size", size)
+    model = CrossSectionalFactorModel(weights=weights).fit(table, y)
+    found = characteristic_importance(model, table, y, method=method)
+    assert sorted(found.index) == sorted(X.columns)
+    assert found["share"].sum() == pytest.approx(1.0)
+    if method == "zeroing":
+        intact = total_r2_score(y, model.reconstruct(table, y))
+        without = table.assign(**{X.columns[2]: 0.0})
+        left = total_r2_score(y, model.reconstruct(without, y))
+        assert found.loc[X.columns[2], "r2_without"] == pytest.approx(left)
+        assert found.loc[X.columns[2], "r2_lost"] == pytest.approx(intact - left)

@@ -141,21 +141,21 @@ def test_summary_is_tidy():
     assert list(summary.loc["A3"].index) == ["alpha", *NAMES]
     assert list(summary.columns) == [
         "coef",
-        "bse",
-        "tvalue",
-        "pvalue",
-        "lower",
-        "upper",
+        "std_error",
+        "t_value",
+        "p_value",
+        "low",
+        "high",
         "rsquared",
         "rsquared_adj",
         "nobs",
     ]
     assert summary.loc[("A3", "SMB"), "coef"] == model.coef_[3, 1]
-    assert summary.loc[("A3", "alpha"), "pvalue"] == model.pvalues_[3, 0]
+    assert summary.loc[("A3", "alpha"), "p_value"] == model.pvalues_[3, 0]
     assert summary.loc[("A3", "HML"), "nobs"] == model.nobs_[3]
-    assert_allclose(summary["upper"] + summary["lower"], 2 * summary["coef"])
+    assert_allclose(summary["high"] + summary["low"], 2 * summary["coef"])
     narrow = model.summary(alpha=0.5)
-    assert (narrow["upper"] < summary["upper"]).all()
+    assert (narrow["high"] < summary["high"]).all()
 
 
 def test_bounds_need_a_level_between_0_and_1():
@@ -440,6 +440,10 @@ def test_score_is_the_mean_of_r_squared_over_assets():
         weight = np.linspace(0, 1, len(predicted))
         expected = r2_score(returns[rows], predicted, sample_weight=weight)
         assert_allclose(model.score(factors[rows], returns[rows], weight), expected)
+        weight = pd.Series(weight, returns[rows].index)
+        assert_allclose(model.score(factors[rows], returns[rows], weight), expected)
+        with pytest.raises(ValueError, match="rows of `y` and `sample_weight` must be the same"):
+            model.score(factors[rows], returns[rows], weight[::-1])
 
 
 def test_score_leaves_missing_returns_out():

@@ -241,7 +241,7 @@ def test_summary_has_a_row_for_each_coefficient():
     model = FamaMacBeth().fit(*panel())
     table = model.summary()
     assert table.index.to_list() == ["intercept", "a", "b"]
-    np.testing.assert_array_equal(table["bse"], model.bse_)
+    np.testing.assert_array_equal(table["std_error"], model.bse_)
     assert FamaMacBeth(fit_intercept=False).fit(*panel()).summary().index.to_list() == ["a", "b"]
 
 

@@ -224,13 +224,13 @@ def test_nearly_dependent_factors_within_a_window_keep_their_digits():
 def test_shift_moves_rows_so_that_a_window_ends_before_its_date():
     factors, returns = make_market(missing=0.1)
     plain = RollingFamaFrenchRegressor(window=24, min_obs=12).fit(factors, returns)
-    moved = RollingFamaFrenchRegressor(window=24, min_obs=12, shift=2).fit(factors, returns)
+    moved = RollingFamaFrenchRegressor(window=24, min_obs=12, lag=2).fit(factors, returns)
     for name in ("params_", "bse_", "tvalues_", "rsquared_"):
         expected = getattr(plain, name).shift(2)
         pd.testing.assert_frame_equal(getattr(moved, name), expected)
     assert_array_equal(moved.nobs_, plain.nobs_.shift(2, fill_value=0))
     assert_array_equal(moved.coef_, plain.coef_)
-    far = RollingFamaFrenchRegressor(window=24, shift=500).fit(factors, returns)
+    far = RollingFamaFrenchRegressor(window=24, lag=500).fit(factors, returns)
     assert far.params_.isna().all(axis=None)
 
 
@@ -263,7 +263,7 @@ def test_columns_are_asset_and_factor():
 def test_prediction_uses_the_last_window():
     factors, returns = make_market()
     rate = pd.Series(0.002 + 0.001 * np.sin(np.arange(N_DATES)), DATES)
-    model = RollingFamaFrenchRegressor(window=24, risk_free=rate, shift=1).fit(factors, returns)
+    model = RollingFamaFrenchRegressor(window=24, risk_free=rate, lag=1).fit(factors, returns)
     last = FamaFrenchRegressor(risk_free=rate).fit(factors[-24:], returns[-24:])
     assert_allclose(model.coef_, last.coef_, rtol=1e-10)
     assert_allclose(model.predict(factors), last.predict(factors), rtol=1e-9)
@@ -335,7 +335,7 @@ def test_the_returns_are_left_as_they_are():
     factors, returns = make_market(missing=0.2)
     kept = returns.copy()
     for expanding in (True, False):
-        RollingFamaFrenchRegressor(window=24, min_obs=12, expanding=expanding, shift=1).fit(
+        RollingFamaFrenchRegressor(window=24, min_obs=12, expanding=expanding, lag=1).fit(
             factors, returns
         )
     pd.testing.assert_frame_equal(returns, kept)

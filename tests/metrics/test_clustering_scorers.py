@@ -177,7 +177,7 @@ def test_calinski_harabasz_goes_by_name():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"metric": "dunn"}, "`metric` must be a callable or one of .*; got 'dunn'."),
+        ({"metric": "dunn"}, "`metric` must be a callable or one of '.*', '.*'; got 'dunn'."),
         ({"metric": 3}, "`metric` must be a callable or one of .*; got 3."),
         (
             {"metric": "davies_bouldin", "greater_is_better": True},

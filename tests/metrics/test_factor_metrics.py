@@ -109,6 +109,21 @@ class TestR2:
         with pytest.raises(ValueError, match="`sample_weight` must have a weight of at least 0"):
             total_r2_score([0.1, 0.2], [0.1, 0.2], sample_weight=[1.0, -1.0])
 
+    @pytest.mark.parametrize("score", [total_r2_score, predictive_r2_score])
+    def test_weights_of_rows_in_another_order_are_refused(self, score):
+        true = pd.Series([0.1, 0.2, -0.1], list("abc"))
+        weight = pd.Series([1.0, 2.0, 4.0], true.index)
+        for other in (weight, weight.to_numpy(), weight.to_list(), weight.reset_index(drop=True)):
+            assert score(true, 0.5 * true, sample_weight=other) == pytest.approx(0.75)
+        message = "rows of `y_true` and `sample_weight` must be the same.*got 2 that differ: 'a'"
+        with pytest.raises(ValueError, match=message):
+            score(true, 0.5 * true, sample_weight=weight[::-1])
+        with pytest.raises(ValueError, match="rows of `y_.*` and `sample_weight` must be the same"):
+            score(true.to_numpy(), 0.5 * true, sample_weight=weight[::-1])
+        wide = pd.DataFrame({"a": [0.1, 0.2], "b": [0.0, 0.1]})
+        with pytest.raises(ValueError, match=r"columns of.*sample_weight.reindex\(columns=y_true"):
+            score(wide, 0.5 * wide, sample_weight=wide[["b", "a"]])
+
     def test_returns_equal_to_the_baseline_have_no_r2(self):
         with pytest.warns(UndefinedMetricWarning, match="no return with a weight differs"):
             assert np.isnan(total_r2_score([0.1, 0.1], [0.0, 0.1], baseline=0.1))

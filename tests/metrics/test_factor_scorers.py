@@ -133,6 +133,10 @@ class TestValues:
         scorer = make_factor_scorer("total_r2", leave_one_out=False, baseline=market)
         expected = total_r2_score(y, fits, baseline=market, sample_weight=weight)
         assert scorer(model, X, y, weight) == pytest.approx(expected)
+        weight = pd.Series(weight, y.index)
+        assert scorer(model, X, y, weight) == pytest.approx(expected)
+        with pytest.raises(ValueError, match="The rows of `X` and `sample_weight` must be the"):
+            scorer(model, X, y, weight[::-1])
 
     def test_a_models_own_factors_are_needed_for_leaving_out(self, later, panel):
         given = SimpleModel(1, own=False).fit(*panel)

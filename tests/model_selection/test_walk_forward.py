@@ -221,6 +221,17 @@ def test_portfolio_returns_equal_sorts_and_tangency_by_hand(walk):
     np.testing.assert_allclose(walk.portfolio_returns_["tangency"], expected)
 
 
+def test_a_model_of_alphas_alone_has_no_factors_to_hold(panel):
+    X, y = panel
+    model = InstrumentedPCA(0, intercept=True)
+    walk = WalkForward(model, PanelSplit(2, test_size=4), n_quantiles=4).fit(X, y)
+    assert walk.predictions_.notna().any()
+    assert walk.portfolio_returns_["tangency"].isna().all()
+    assert walk.portfolio_returns_["long_short"].notna().any()
+    assert walk.factor_returns_.shape[1] == walk.betas_.shape[1] == 0
+    assert np.isfinite(walk.scores()).all()
+
+
 def test_scores_are_those_of_the_metrics(walk):
     scores = walk.scores()
     assert scores["total_r2"] == total_r2_score(walk.returns_, walk.fits_)

@@ -19,7 +19,7 @@ def model():
 
 
 def test_lines_are_the_columns_of_the_table(model):
-    found = alpha_bootstrap(model, n_draws=40, percentiles=(90, 10, 50), random_state=0)
+    found = alpha_bootstrap(model, n_resamples=40, percentiles=(90, 10, 50), random_state=0)
     display = AlphaBootstrapDisplay.from_bootstrap(found)
     table = found.table.sort_index()
     for line, column in ((display.actual_, "actual"), (display.simulated_, "simulated")):
@@ -33,10 +33,10 @@ def test_lines_are_the_columns_of_the_table(model):
 
 def test_a_fitted_model_is_bootstrapped_and_drawn_on_given_axes(model):
     figure, ax = plt.subplots()
-    display = AlphaBootstrapDisplay.from_estimator(model, n_draws=40, random_state=0, ax=ax)
+    display = AlphaBootstrapDisplay.from_estimator(model, n_resamples=40, ax=ax)
     assert display.ax_ is ax
     assert display.figure_ is figure
-    expected = alpha_bootstrap(model, n_draws=40, random_state=0).table
+    expected = alpha_bootstrap(model, n_resamples=40, random_state=0).table
     assert_allclose(display.simulated_.get_ydata(), expected["simulated"])
     again = AlphaBootstrapDisplay(display.bootstrap).plot()
     assert again.ax_ is not ax

@@ -1,5 +1,7 @@
 """Displays of clusters, embeddings and training draw what they were given."""
 
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -135,7 +137,7 @@ class TestEmbedding:
         if n_components == 2:
             assert some.texts_[0].xy == pytest.approx(tuple(places.loc["T3"]))
         every = EmbeddingDisplay.from_embedding(
-            places.to_numpy(), tickers=list(places.index), annotate=True
+            places.to_numpy(), assets=list(places.index), annotate=True
         )
         assert len(every.texts_) == N
 
@@ -171,8 +173,8 @@ class TestEmbedding:
             EmbeddingDisplay.from_embedding(features)
         with pytest.raises(ValueError, match="`annotate` must list names of rows; got ZZZ"):
             EmbeddingDisplay.from_embedding(features.iloc[:, :2], annotate=["ZZZ"])
-        with pytest.raises(ValueError, match="`tickers` must name each of the 60 rows; got 1"):
-            EmbeddingDisplay.from_embedding(features.iloc[:, :2], tickers=["A"])
+        with pytest.raises(ValueError, match="`assets` must name each of the 60 rows; got 1"):
+            EmbeddingDisplay.from_embedding(features.iloc[:, :2], assets=["A"])
         with pytest.raises(ValueError, match="`ax` must be a 3-D axes for three components"):
             EmbeddingDisplay.from_embedding(features.iloc[:, :3], ax=plt.subplots()[1])
         with pytest.raises(ValueError, match="must hold one label for each of the 60"):
@@ -261,7 +263,7 @@ class TestBoxPlot:
 
     def test_bad_input_is_refused(self, features, labels):
         draw = ClusterBoxPlotDisplay.from_labels
-        with pytest.raises(ValueError, match=r"`scale` must be one of .* got 'sqrt'"):
+        with pytest.raises(ValueError, match=r"`scale` must be one of 'linear', .* got 'sqrt'"):
             draw(features, labels, scale="sqrt")
         with pytest.raises(ValueError, match="Use scale='symlog'"):
             draw(features, labels, scale="log")
@@ -342,6 +344,14 @@ class TestElbow:
         legend = [text.get_text() for text in display.ax_.get_legend().get_texts()]
         assert legend == ["inertia", "knee at 3"]
 
+    @pytest.mark.parametrize("chosen", [2, 4])
+    def test_the_line_at_the_number_chosen_ends_below_the_legend(self, chosen):
+        (panel,) = ElbowDisplay(TABLE, chosen=chosen).plot(panels=["silhouette"]).axes_
+        panel.figure.canvas.draw()
+        (line,) = [line for line in panel.lines if line.get_label() == f"chosen: {chosen}"]
+        top = panel.transAxes.transform((0, line.get_ydata()[1]))[1]
+        assert 0 < top <= panel.get_legend().get_window_extent().y0
+
     def test_one_axes_takes_the_first_criterion(self):
         ax = plt.subplots()[1]
         assert list(ElbowDisplay.from_table(TABLE, ax=ax).lines_) == ["inertia"]
@@ -382,7 +392,7 @@ class TestElbow:
     @pytest.mark.parametrize("numbers", [(2, 3), (2, 3, 4, 5, 6), (4, 8)])
     def test_the_knee_drawn_is_the_elbow_of_the_choice(self, features, numbers):
         kmeans = KMeans(n_init=3, random_state=0)
-        choice = choose_n_clusters(kmeans, features, numbers, n_subsamples=2, random_state=0)
+        choice = choose_n_clusters(kmeans, features, numbers, n_resamples=2, random_state=0)
         display = ElbowDisplay.from_choice(choice)
         assert display.knee_ == choice.elbow
         line = display.lines_["inertia"]
@@ -436,11 +446,18 @@ class TestCorrelation:
         display = CorrelationDisplay.from_correlations(found)
         np.testing.assert_allclose(display.image_.get_array(), found.table)
         written = [text.get_text() for text in display.texts_]
-        assert written == [f"{v:.2f}" for v in found.table.to_numpy().ravel()]
+        assert written == [f"{v:z.2f}" for v in found.table.to_numpy().ravel()]
         assert display.ax_.get_title() == (
-            f"within {found.within:.2f}, between {found.between:.2f} ({found.contrast:+.2f})"
+            f"within {found.within:z.2f}, between {found.between:z.2f} ({found.contrast:+z.2f})"
         )
         assert [t.get_text() for t in display.ax_.get_xticklabels()] == ["0", "1", "2"]
+
+    def test_no_number_is_written_as_minus_zero(self, returns, labels):
+        found = replace(cluster_correlations(returns, labels), within=0.2, between=0.2004)
+        found.table.iloc[0, 1] = -0.004
+        display = CorrelationDisplay.from_correlations(found)
+        assert display.ax_.get_title().endswith("(+0.00)")
+        assert display.texts_[1].get_text() == "0.00"
 
     def test_the_upper_triangle_leaves_the_rest_empty(self, returns, labels):
         display = CorrelationDisplay.from_returns(returns, labels, triangle="upper")

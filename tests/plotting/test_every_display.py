@@ -49,7 +49,7 @@ BETAS = pd.DataFrame(
 def _bootstrap():
     rng = np.random.default_rng(3)
     model = FamaFrenchRegressor().fit(rng.normal(size=(40, 2)), rng.normal(size=(40, 12)))
-    return alpha_bootstrap(model, n_draws=20, random_state=0)
+    return alpha_bootstrap(model, n_resamples=20, random_state=0)
 
 
 # One way to make each display, on one axes that is given or new.

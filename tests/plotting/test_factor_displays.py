@@ -56,7 +56,7 @@ class TestFactorReturns:
     def test_scales_to_a_volatility_and_stands_still_where_nothing_is(self):
         returns = np.random.default_rng(0).normal(0, [0.01, 0.2], (50, 2))
         returns[10, 0] = np.nan
-        display = FactorReturnsDisplay.from_returns(returns, volatility=0.05)
+        display = FactorReturnsDisplay.from_returns(returns, target_volatility=0.05)
         steps = display.cumulative_.diff()
         assert steps.iloc[10, 0] == 0.0
         assert display.factor_returns.std().to_list() != [0.05, 0.05]
@@ -85,8 +85,8 @@ class TestFactorReturns:
         assert list(FactorReturnsDisplay.from_returns(series, ax=ax).lines_) == ["factor1"]
 
     def test_refuses_what_it_cannot_draw(self, model):
-        with pytest.raises(ValueError, match="`volatility` must be None or positive; got 0"):
-            FactorReturnsDisplay.from_estimator(model, volatility=0)
+        with pytest.raises(ValueError, match="`target_volatility` must be None or positive; got 0"):
+            FactorReturnsDisplay.from_estimator(model, target_volatility=0)
         fitted = LinearRegression().fit([[1.0], [2.0]], [1.0, 2.0])
         with pytest.raises(TypeError, match="must be a factor model with `factor_returns_`"):
             FactorReturnsDisplay.from_estimator(fitted)
@@ -111,10 +111,23 @@ class TestImportance:
         )
         shares = ImportanceDisplay.from_importance(table, column="share")
         assert shares.ax_.get_xlabel() == "share of importance"
-        with pytest.raises(ValueError, match="`column` must be one of"):
+        with pytest.raises(ValueError, match="`column` must be one of '.*'; got 'x'"):
             ImportanceDisplay.from_importance(table, column="x")
         with pytest.raises(ValueError, match="`max_characteristics` must be at least 1; got 0"):
             ImportanceDisplay.from_importance(table, max_characteristics=0)
+
+    @pytest.mark.parametrize("name", ["importance", None])
+    def test_one_number_a_characteristic_is_drawn_as_a_column_is(self, name):
+        importance = pd.Series([0.1, 0.4], ["size", "value"], name=name)
+        display = ImportanceDisplay.from_importance(importance)
+        assert [bar.get_width() for bar in display.bars_] == [0.4, 0.1]
+        assert [label.get_text() for label in display.ax_.get_yticklabels()] == ["value", "size"]
+        assert display.ax_.get_xlabel() == "importance"
+
+    @pytest.mark.parametrize("importance", [[0.1, 0.4], np.ones((2, 1)), {"size": 0.1}])
+    def test_importance_without_names_is_refused(self, importance):
+        with pytest.raises(TypeError, match="`importance` must be a pandas DataFrame or Series"):
+            ImportanceDisplay.from_importance(importance)
 
 
 class TestBetaPath:

@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skfactor.plotting import ClusterPathsDisplay, ReconstructionDisplay
 from skfactor.plotting._style import INK, NOISE_COLOR, PALETTE
+from skfactor.preprocessing import CumulativeReturns
 
 N, DAYS = 12, 20
 TICKERS = [f"T{i}" for i in range(N)]
@@ -72,6 +73,17 @@ class TestBothDisplays:
         made.figure_.canvas.draw()
         low, high = made.ax_.get_xlim()
         assert low < mdates.date2num(dates[0]) < mdates.date2num(dates[-1]) < high
+
+    def test_days_written_as_text_are_drawn_as_dates(self, display, paths):
+        dates = pd.bdate_range("2020-11-02", periods=DAYS)
+        prices = pd.DataFrame(np.exp(paths.to_numpy()), TICKERS, dates.strftime("%Y-%m-%d"))
+        made = MAKERS[display](
+            CumulativeReturns().set_output(transform="pandas").fit_transform(prices)
+        )
+        assert made.ax_.get_xlabel() == "date"
+        np.testing.assert_array_equal(
+            made.ax_.lines[0].get_xdata(orig=False), mdates.date2num(dates)
+        )
 
 
 class TestClusterPaths:
@@ -165,6 +177,32 @@ class TestClusterPaths:
 
 
 class TestReconstruction:
+    @pytest.mark.parametrize("n_rows", [1, 4])
+    @pytest.mark.parametrize("label", ["PCA", "a reducer with a long name", 60 * "n"])
+    def test_the_legend_lies_within_the_figure(self, paths, label, n_rows):
+        reducers = {f"{label} {k}": PCA(2).fit(paths) for k in range(5)}
+        display = ReconstructionDisplay.from_estimator(reducers, paths, range(n_rows))
+        display.figure_.canvas.draw()
+        box, whole = display.legend_.get_window_extent(), display.figure_.bbox
+        assert whole.x0 <= box.x0 < box.x1 <= whole.x1
+        assert whole.y0 <= box.y0 < box.y1 <= whole.y1
+        assert display.ax_.get_window_extent().height > 0.4 * 3.0 * display.figure_.dpi
+
+    @pytest.mark.parametrize(
+        ("codes", "said"),
+        [
+            ([[0.099, -0.025]], "(0.099, -0.025)"),
+            ([[12.34, -5.67]], "(12.3, -5.7)"),
+            ([[100.123, 1.0], [100.456, 5.0]], "(100.12, 1.0)"),
+            ([[0.0, 0.0]], "(0.0, 0.0)"),
+            ([[1.0, 1e-17]], "(1.0, 0.0)"),
+        ],
+    )
+    def test_codes_have_decimals_by_their_spread(self, paths, codes, said):
+        rows = paths.iloc[: len(codes)]
+        display = ReconstructionDisplay(rows, {"same": rows.to_numpy()}, codes=np.array(codes))
+        assert said in display.plot().ax_.get_title()
+
     def test_lines_are_the_path_and_what_each_reducer_makes_of_it(self, paths, reducers):
         display = ReconstructionDisplay.from_estimator(reducers, paths, ["T5", "T1"])
         assert len(display.axes_) == 2

@@ -174,5 +174,5 @@ def test_unknown_clusters_are_refused():
         portfolios.vintages(0, 7)
     with pytest.raises(ValueError, match="must be clusters, 0, 1; got 'x'"):
         portfolios.spread("x", 0, neutral_to=sizes)
-    with pytest.raises(TypeError, match="neutral_to must be a pandas DataFrame"):
+    with pytest.raises(TypeError, match="`neutral_to` must be a pandas DataFrame"):
         portfolios.spread(0, 1, neutral_to=sizes.to_numpy())

@@ -55,6 +55,18 @@ def test_portfolios_equal_a_slow_loop(weighted):
     assert found.counts.to_numpy().sum() > 50
 
 
+def test_counts_are_of_assets_between_their_first_return_and_their_last():
+    dates = pd.date_range("2020-01-31", periods=5, freq="ME")
+    returns = pd.DataFrame(0.01, dates, list("abcd"))
+    returns.loc[dates[1], "a"] = np.nan
+    returns.loc[dates[:2], "b"] = np.nan
+    returns.loc[dates[3:], "c"] = np.nan
+    labels = pd.Series(0, list("abcd"))
+    found = cluster_portfolios(labels, returns, look_ahead=True)
+    assert found.counts[0].to_list() == [3, 3, 4, 3, 3]
+    np.testing.assert_allclose(found.returns[0], 0.01)
+
+
 def test_labels_earn_nothing_in_the_period_in_which_they_are_made():
     returns = _returns()
     found = cluster_portfolios(_labels(("2020-02-29",)), returns).returns
@@ -157,16 +169,13 @@ def test_names_are_kept_and_make_a_factor():
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"labels": [1, 2]}, TypeError, "labels must be a pandas Series"),
-        ({"returns": np.zeros((2, 2))}, TypeError, "returns must be a pandas DataFrame"),
+        ({"labels": [1, 2]}, TypeError, "`labels` must be a pandas Series"),
+        ({"returns": np.zeros((2, 2))}, TypeError, "`returns` must be a pandas DataFrame"),
         ({"match": "best"}, ValueError, "`match` must be 'overlap', 'order' or None"),
         ({"match": "order"}, ValueError, "`order_by` goes with match='order'"),
-        ({"weights": -_returns().abs()}, ValueError, "weights must not be negative"),
+        ({"weights": -_returns().abs()}, ValueError, "`weights` must not be negative"),
         ({"labels": _labels(("2031-01-31",))}, ValueError, "Some return must begin after labels"),
         ({"returns": _returns().replace({np.nan: np.inf})}, ValueError, "got infinity for 'A"),
-        ({"returns": _returns().assign(A00="much")}, ValueError, "returns must hold numbers"),
-        ({"returns": pd.concat([_returns()] * 2)}, ValueError, "Each date of returns must appear"),
-        ({"labels": pd.concat([_labels()] * 2)}, ValueError, "pair of labels must appear once"),
         (
             {"labels": pd.concat([_labels()] * 2)},
             ValueError,
@@ -175,8 +184,29 @@ def test_names_are_kept_and_make_a_factor():
         (
             {"returns": pd.concat([_returns().stack()] * 2)},
             ValueError,
-            r"pair of returns must appear once; got \d+ repeated: \(.*\) in rows 0 and",
+            r"pair of `returns` must appear once; got \d+ repeated: \(.*\) in rows 0 and",
         ),
+        (
+            {"returns": _returns().assign(A00="much")},
+            ValueError,
+            "`returns` must hold numbers; got columns of the dtypes float64, .* Convert them",
+        ),
+        (
+            {"returns": pd.concat([_returns()] * 2)},
+            ValueError,
+            "Each date of `returns` must appear once; got .* more than once. Drop",
+        ),
+        (
+            {"returns": _returns().stack().to_frame("a").assign(b=1.0)},
+            ValueError,
+            "`returns` as a long panel .* got the levels .* and the columns 'a', 'b'",
+        ),
+        (
+            {"labels": pd.Series(1, pd.MultiIndex.from_product([["a"], ["b"]], names=["x", None]))},
+            ValueError,
+            "`labels` must be indexed by asset, or by date and asset; got the levels 'x', None",
+        ),
+        ({"labels": pd.concat([_labels()] * 2)}, ValueError, "pair of `labels` must appear once"),
     ],
 )
 def test_bad_input_is_refused(change, error, message):

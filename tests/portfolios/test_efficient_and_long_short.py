@@ -7,6 +7,7 @@ import pytest
 from _simple_model import make_panel
 
 from skfactor.portfolios import (
+    EfficientPortfolio,
     PortfolioSort,
     minimum_variance_portfolio,
     quantile_long_short,
@@ -25,8 +26,8 @@ def factors():
 class TestEfficient:
     @pytest.mark.parametrize("window", [None, 30])
     def test_weights_are_those_of_a_loop(self, factors, window):
-        found = tangency_portfolio(factors, window=window, min_periods=20)
-        lowest = minimum_variance_portfolio(factors, window=window, min_periods=20)
+        found = tangency_portfolio(factors, window=window, min_obs=20)
+        lowest = minimum_variance_portfolio(factors, window=window, min_obs=20)
         for t in range(60):
             past = factors.iloc[max(t - window, 0) if window else 0 : t]
             if t < 20:
@@ -65,17 +66,17 @@ class TestEfficient:
         twice = factors[["a"]].assign(again=factors["a"])
         weights = tangency_portfolio(twice).weights.dropna()
         np.testing.assert_allclose(weights["a"], weights["again"])
-        strong = tangency_portfolio(factors, ridge=1e6, min_periods=20).weights.iloc[-1]
+        strong = tangency_portfolio(factors, ridge=1e6, min_obs=20).weights.iloc[-1]
         mean = factors.iloc[:-1].mean()
         np.testing.assert_allclose(strong / strong.iloc[0], mean / mean.iloc[0], rtol=1e-4)
 
     def test_a_missing_factor_is_left_out_of_moments(self, factors):
         gappy = factors.copy()
         gappy.iloc[10, 1] = np.nan
-        found = tangency_portfolio(gappy, min_periods=20)
-        without = tangency_portfolio(factors.drop(factors.index[10]), min_periods=20)
+        found = tangency_portfolio(gappy, min_obs=20)
+        without = tangency_portfolio(factors.drop(factors.index[10]), min_obs=20)
         np.testing.assert_allclose(found.weights.iloc[30:], without.weights.iloc[29:])
-        assert np.isnan(tangency_portfolio(gappy, min_periods=5).returns.iloc[10])
+        assert np.isnan(tangency_portfolio(gappy, min_obs=5).returns.iloc[10])
 
     def test_dates_are_sorted_and_defaults_wait(self, factors):
         shuffled = factors.sample(frac=1.0, random_state=0)
@@ -106,14 +107,26 @@ class TestEfficient:
         assert paid[first] == pytest.approx(0.01 * found.weights.loc[first].abs().sum())
         later = found.returns.index > first
         np.testing.assert_allclose(paid[later], 0.01 * changes[later])
-        np.testing.assert_allclose(found.turnover[later], changes[later])
+        np.testing.assert_allclose(found.turnover[later], 0.5 * changes[later])
+
+    def test_turnover_is_one_way_as_that_of_a_long_short_portfolio(self):
+        index = pd.MultiIndex.from_product([[202001, 202002], list("ab")], names=["date", "asset"])
+        expected = pd.Series([0.0, 1.0, 1.0, 0.0], index)
+        long_short = quantile_long_short(expected, 0.0 * expected, n_quantiles=2)
+        weights = pd.DataFrame([[-1.0, 1.0], [1.0, -1.0]], long_short.returns.index)
+        held = EfficientPortfolio(long_short.returns, weights)
+        np.testing.assert_array_equal(long_short.turnover, [np.nan, 2.0])
+        np.testing.assert_array_equal(held.turnover, long_short.turnover)
+        net = held.net_returns(0.01)
+        np.testing.assert_allclose(net, [-0.02, -0.04])
+        np.testing.assert_allclose(net, long_short.net_returns(0.01))
 
     @pytest.mark.parametrize(
         ("kwargs", "message"),
         [
             ({"window": 1}, "`window` must be an int of at least 2; got 1"),
-            ({"window": 5, "min_periods": 9}, "`min_periods` must be at most `window`, 5; got 9"),
-            ({"min_periods": 90}, "must have at least 90 complete dates .* got 60"),
+            ({"window": 5, "min_obs": 9}, "`min_obs` must be at most `window`, 5; got 9"),
+            ({"min_obs": 90}, "must have at least 90 complete dates .* got 60"),
             ({"target_volatility": 0}, "`target_volatility` must be None or positive; got 0"),
             ({"ridge": -1}, "`ridge` must be at least 0; got -1"),
         ],
@@ -123,11 +136,11 @@ class TestEfficient:
             tangency_portfolio(factors, **kwargs)
 
     def test_bad_factors_are_refused(self, factors):
-        with pytest.raises(ValueError, match="Each date of `factor_returns` must appear once"):
+        with pytest.raises(ValueError, match="must appear once; got .* more than once. Drop"):
             tangency_portfolio(pd.concat([factors, factors.iloc[:1]]))
         with pytest.raises(ValueError, match="must be finite or NaN; got infinity"):
             tangency_portfolio(np.full((20, 1), np.inf))
-        with pytest.raises(ValueError, match="must hold numbers"):
+        with pytest.raises(ValueError, match="must hold numbers; got columns .* Convert"):
             tangency_portfolio(factors.astype(str).replace("0", "x") + "x")
         with pytest.raises(ValueError, match=r"must not be empty; got shape \(0, 3\)"):
             tangency_portfolio(factors.iloc[:0])
@@ -162,14 +175,24 @@ class TestLongShort:
                 kept = members & r.notna()
                 legs.append((w[kept] * r[kept]).sum() / w[kept].sum())
             assert found.returns[date] == pytest.approx(legs[0] - legs[1])
-            assert found.counts.loc[date, "long"] == ((mu >= high) & r.notna()).sum()
-            assert found.counts.loc[date, "short"] == ((mu < low) & r.notna()).sum()
+            assert found.counts.loc[date, "long"] == (mu >= high).sum()
+            assert found.counts.loc[date, "short"] == (mu < low).sum()
 
     def test_who_is_in_a_leg_does_not_depend_on_who_has_a_return(self, panel):
         expected, y, _ = panel
         full = quantile_long_short(expected, y.fillna(0.0), n_quantiles=5)
         gappy = quantile_long_short(expected, y, n_quantiles=5)
         pd.testing.assert_series_equal(full.portfolios.assignments, gappy.portfolios.assignments)
+        pd.testing.assert_series_equal(full.portfolios.weights, gappy.portfolios.weights)
+
+    def test_a_missing_return_is_no_trade(self):
+        index = pd.MultiIndex.from_product([[202401, 202402], list("abcd")], names=["date", "id"])
+        expected = pd.Series([1.0, 2.0, 3.0, 4.0] * 2, index)
+        y = pd.Series([0.02, 0.02, 0.03, np.nan, 0.01, 0.02, np.nan, 0.04], index)
+        found = quantile_long_short(expected, y, n_quantiles=2)
+        np.testing.assert_allclose(found.turnover, [np.nan, 0.0], atol=1e-15)
+        np.testing.assert_allclose(found.returns, [0.01, 0.025])
+        np.testing.assert_allclose(found.net_returns(0.001), [0.008, 0.025])
 
     def test_costs_by_hand(self):
         index = pd.MultiIndex.from_product([[202401, 202402, 202403], list("abcd")])
@@ -206,6 +229,17 @@ class TestLongShort:
         mixed = quantile_long_short(expected.iloc[order], y.iloc[order])
         pd.testing.assert_series_equal(mixed.returns, plain)
 
+    def test_weights_of_rows_in_another_order_are_refused(self, panel):
+        expected, y, weights = panel
+        for ours, name in ((expected, "expected_returns"), (expected.to_numpy(), "y")):
+            message = f"The rows of `{name}` and `weights` must be the same, in the same order"
+            with pytest.raises(ValueError, match=message):
+                quantile_long_short(ours, y, weights=weights[::-1])
+        pd.testing.assert_series_equal(
+            quantile_long_short(expected, y, weights=weights.to_list()).returns,
+            quantile_long_short(expected, y, weights=weights).returns,
+        )
+
     def test_equal_predictions_make_no_portfolio(self, panel):
         expected, y, _ = panel
         flat = expected.copy()
@@ -221,9 +255,9 @@ class TestLongShort:
             quantile_long_short(expected, y, n_quantiles=1)
         with pytest.raises(ValueError, match="The indexes of X and y must agree"):
             quantile_long_short(expected, y[::-1])
-        with pytest.raises(ValueError, match="`weight` must have one value for each of the 600"):
+        with pytest.raises(ValueError, match="`weights` must have one value for each of the 600"):
             quantile_long_short(expected, y, weights=weights[:5])
-        with pytest.raises(ValueError, match="must not be negative"):
+        with pytest.raises(ValueError, match="`weights` must not be negative; got -"):
             quantile_long_short(expected, y, weights=-weights)
         with pytest.raises(ValueError, match="must be finite or NaN; got infinity"):
             quantile_long_short(expected * np.inf, y)

@@ -33,7 +33,7 @@ def worth(filings):
 
 @pytest.fixture(scope="module")
 def table(filings, worth):
-    return fundamental_characteristics(filings, DATES, market_value=worth, lag="4 months")
+    return fundamental_characteristics(filings, DATES, market_cap=worth, lag="4 months")
 
 
 def _history(filings, firm, known):
@@ -87,7 +87,7 @@ def test_later_filings_change_nothing_before_they_are_known(filings, worth, tabl
     changed = filings.copy()
     late = changed["date"] >= "2020-06-30"  # known at the end of October
     changed.loc[late, ITEMS] *= 5
-    found = fundamental_characteristics(changed, DATES, market_value=worth, lag="4 months")
+    found = fundamental_characteristics(changed, DATES, market_cap=worth, lag="4 months")
     early = table.index.get_level_values("date") <= "2020-10-31"
     pd.testing.assert_frame_equal(found[early], table[early])
     after = table.index.get_level_values("date") == "2020-11-30"
@@ -167,11 +167,11 @@ def test_the_join_is_that_of_join_asof(filings, table):
 def test_bad_filings_are_refused(filings, worth):
     with pytest.raises(ValueError, match="Each firm must have one filing a fiscal period; got 1"):
         fundamental_characteristics(pd.concat([filings, filings.iloc[:1]]), DATES, lag=90)
-    with pytest.raises(ValueError, match="filings must have items that characteristics are made"):
+    with pytest.raises(ValueError, match="`filings` must have items that characteristics are made"):
         fundamental_characteristics(filings[["ticker", "date"]], DATES, lag=90)
     with pytest.raises(ValueError, match="`lag` or `published` must say"):
         fundamental_characteristics(filings, DATES)
-    with pytest.raises(TypeError, match="filings must be a pandas or polars DataFrame"):
+    with pytest.raises(TypeError, match="`filings` must be a pandas or polars DataFrame"):
         fundamental_characteristics(filings.to_numpy(), DATES, lag=90)
-    with pytest.raises(TypeError, match="`market_value` must be a pandas Series"):
-        fundamental_characteristics(filings, DATES, lag=90, market_value=worth.to_numpy())
+    with pytest.raises(TypeError, match="`market_cap` must be a pandas Series"):
+        fundamental_characteristics(filings, DATES, lag=90, market_cap=worth.to_numpy())

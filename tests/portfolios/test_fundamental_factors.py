@@ -51,9 +51,9 @@ def test_definition_refuses_what_it_cannot_use(define):
         define(frame[[above]])
     with pytest.raises(ValueError, match="`financial` must be booleans, one for each of the 1 row"):
         define(frame, financial=[True, False])
-    with pytest.raises(ValueError, match=f"column '{below}' of fundamentals must hold numbers"):
+    with pytest.raises(ValueError, match=f"column '{below}' of `fundamentals` must hold numbers"):
         define(frame.assign(**{below: "much"}))
-    with pytest.raises(TypeError, match="fundamentals must be a pandas or polars DataFrame"):
+    with pytest.raises(TypeError, match="`fundamentals` must be a pandas or polars DataFrame"):
         define([1.0])
 
 
@@ -123,13 +123,13 @@ def test_financial_firms_are_left_out(market):
     found = fundamental_factors(marked, universe.returns, financial="bank")
     rest = fundamental_factors(filings, universe.returns.drop(columns=banks))
     pd.testing.assert_frame_equal(found, rest)
-    with pytest.raises(ValueError, match="`financial` must name a column of filings; got 'banks'"):
+    with pytest.raises(ValueError, match="must name a column of `filings`; got 'banks'"):
         fundamental_factors(filings, universe.returns, financial="banks")
 
 
 def test_returns_must_be_a_frame_with_dates(market):
     universe, filings, _ = market
-    with pytest.raises(TypeError, match="returns must be a pandas DataFrame with dates in rows"):
+    with pytest.raises(TypeError, match="`returns` must be a pandas DataFrame with dates in rows"):
         fundamental_factors(filings, universe.returns.to_numpy())
     long = universe.returns.stack()
     pd.testing.assert_frame_equal(

@@ -20,13 +20,61 @@ def world():
 
 def test_hedged_returns_are_those_of_regressions_on_earlier_dates(world):
     portfolios, factors, _ = world
-    result = hedging_effectiveness(portfolios, factors, min_periods=24)
+    result = hedging_effectiveness(portfolios, factors, min_obs=24)
     for t in (24, 100, 179):
         X = np.column_stack([np.ones(t), factors.iloc[:t]])
         betas = np.linalg.lstsq(X, portfolios["a"].iloc[:t], rcond=None)[0]
         expected = portfolios["a"].iloc[t] - factors.iloc[t] @ betas[1:]
         assert result.hedged["a"].iloc[t] == pytest.approx(expected)
     assert result.hedged.iloc[:24].isna().all(axis=None)
+
+
+def slow_hedge(portfolios, factors, window, least):
+    """Regress one portfolio on the dates before one date at a time."""
+    left = np.full(portfolios.shape, np.nan)
+    design = np.column_stack([np.ones(len(factors)), factors])
+    returns = portfolios.to_numpy()
+    for t, column in np.ndindex(returns.shape):
+        before = np.arange(max(t - window, 0) if window else 0, t)
+        before = before[~np.isnan(returns[before, column])]
+        if len(before) >= least:
+            betas = np.linalg.lstsq(design[before], returns[before, column], rcond=None)[0]
+            left[t, column] = returns[t, column] - factors[t] @ betas[1:]
+    return left
+
+
+@pytest.mark.parametrize(("window", "least"), [(None, 24), (None, 2), (40, 24), (30, 30), (500, 9)])
+def test_hedged_returns_are_those_of_a_slow_loop(world, window, least):
+    portfolios, factors, _ = world
+    gappy = portfolios.mask(np.random.default_rng(1).random(portfolios.shape) < 0.1)
+    gappy.iloc[60:90, 1] = np.nan
+    gappy["d"] = portfolios["c"]
+    result = hedging_effectiveness(gappy, factors, window=window, min_obs=least)
+    expected = slow_hedge(gappy, factors.to_numpy(), window, max(least, 5))
+    np.testing.assert_allclose(result.hedged, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("window", [None, 40])
+def test_factors_that_depend_on_one_another_hedge_together(world, window):
+    portfolios, factors, _ = world
+    plain = hedging_effectiveness(portfolios, factors, window=window).hedged
+    twice = factors.assign(again=factors["market"], both=factors["deep1"] - factors["deep2"])
+    found = hedging_effectiveness(portfolios, twice, window=window).hedged
+    np.testing.assert_allclose(found, plain, atol=1e-12)
+    late = factors.assign(flat=0.0)
+    late.iloc[100:, 3] = 0.01 * np.arange(80)
+    found = hedging_effectiveness(portfolios, late, window=window).hedged
+    np.testing.assert_allclose(found.iloc[:101], plain.iloc[:101], atol=1e-12)
+
+
+def test_a_window_counts_dates_and_not_returns(world):
+    portfolios, factors, _ = world
+    gappy = portfolios.copy()
+    gappy.iloc[100:120, 0] = np.nan
+    hedged = hedging_effectiveness(gappy, factors, window=40, min_obs=30).hedged
+    assert hedged["a"].iloc[100:150].isna().all()
+    assert hedged["a"].iloc[150:].notna().all()
+    assert hedged["b"].iloc[30:].notna().all()
 
 
 def test_factors_beyond_the_benchmark_hedge_what_they_are_in(world):
@@ -97,10 +145,16 @@ def test_bad_input_is_refused(world):
     with pytest.raises(ValueError, match="must be finite on every date"):
         hedging_effectiveness(portfolios.to_numpy(), factors.to_numpy() * np.nan)
     with pytest.raises(ValueError, match="must be hedged on at least 2 dates; 'a' is not"):
-        hedging_effectiveness(portfolios, factors, min_periods=179)
+        hedging_effectiveness(portfolios, factors, min_obs=179)
     with pytest.raises(ValueError, match="`betas` must name portfolios; got 'z'"):
         hedging_effectiveness(portfolios, factors, betas={"z": factors})
     with pytest.raises(ValueError, match="`betas` of 'a' must have a column for each of the 3"):
         hedging_effectiveness(portfolios, factors, betas={"a": factors[["market"]]})
     with pytest.raises(ValueError, match="`window` must be an int of at least 2"):
         hedging_effectiveness(portfolios, factors, window=1)
+    with pytest.raises(ValueError, match="`min_obs` must be at most `window`, 24; got 36"):
+        hedging_effectiveness(portfolios, factors, window=24)
+    with pytest.raises(ValueError, match="`window` must be at least 5, two more than there are"):
+        hedging_effectiveness(portfolios, factors, window=4, min_obs=3)
+    with pytest.raises(ValueError, match="`portfolios` must be finite or NaN; got infinity"):
+        hedging_effectiveness(portfolios * np.inf, factors)

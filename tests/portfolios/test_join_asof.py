@@ -144,8 +144,8 @@ def test_polars_and_indexed_filings_give_the_same():
         ({"lag": -5}, "`lag` must be a span of time that is not negative"),
         ({"lag": "soon"}, "`lag` must be a span of time that is not negative"),
         ({"lag": 5, "periods": -1}, "`periods` must be an int of at least 0; got -1."),
-        ({"published": "when"}, "`published` must name a column of filings; got 'when'"),
-        ({"lag": 5, "date": "end"}, "filings must have its dates as the column 'end'"),
+        ({"published": "when"}, "`published` must name a column of `filings`; got 'when'"),
+        ({"lag": 5, "date": "end"}, "`filings` must have its dates as the column 'end'"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, message):
@@ -155,7 +155,7 @@ def test_bad_arguments_are_refused(arguments, message):
 
 def test_bad_filings_are_refused():
     filings = _filings()
-    with pytest.raises(TypeError, match="filings must be a pandas or polars DataFrame"):
+    with pytest.raises(TypeError, match="`filings` must be a pandas or polars DataFrame"):
         join_asof(filings.to_numpy(), DATES, lag=5)
     with pytest.raises(ValueError, match="A firm must file a fiscal period once a date; got 1"):
         join_asof(pd.concat([filings, filings.iloc[:1]]), DATES, lag=5)

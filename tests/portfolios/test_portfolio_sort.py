@@ -92,18 +92,20 @@ def _slow_sort(X, by, quantiles, dependent, reference, weights, rebalance, lag, 
             held = {}
             for a, row in by_date[d].to_dict("index").items():
                 w = 1.0 if weights is None else row[weights]
-                if portfolio_of_date[k].get(a) == p and w > 0 and not np.isnan(row["ret"]):
+                if portfolio_of_date[k].get(a) == p and w > 0:
                     held[a] = (w, row["ret"])
             total = sum(w for w, _ in held.values())
+            seen = [(w, r) for w, r in held.values() if not np.isnan(r)]
             counts[k, p] = len(held)
+            if seen:
+                returns[k, p] = sum(w * r for w, r in seen) / sum(w for w, _ in seen)
             if held:
-                returns[k, p] = sum(w * r for w, r in held.values()) / total
                 weight_of[k][p] = {a: w / total for a, (w, _) in held.items()}
             if k and held and weight_of[k - 1][p]:
-                yesterday = by_date[dates[k - 1]]["ret"]
+                before = returns[k - 1, p] if not np.isnan(returns[k - 1, p]) else 0.0
+                yesterday = by_date[dates[k - 1]]["ret"].fillna(before)
                 drift = {
-                    a: w * (1 + yesterday[a]) / (1 + returns[k - 1, p])
-                    for a, w in weight_of[k - 1][p].items()
+                    a: w * (1 + yesterday[a]) / (1 + before) for a, w in weight_of[k - 1][p].items()
                 }
                 names = set(drift) | set(weight_of[k][p])
                 turnover[k, p] = 0.5 * sum(
@@ -194,10 +196,45 @@ def test_weights_and_assignments_reproduce_the_returns():
     X = _panel()
     result = PortfolioSort("value", 4, weights="cap").sort(X, "ret")
     assert result.assignments.index.equals(X.index)
-    earned = (result.weights * X["ret"].fillna(0)).groupby(
-        [X.index.get_level_values("date"), result.assignments.astype(object)]
-    )
-    assert_allclose(earned.sum().unstack(), result.returns, rtol=1e-10)
+    cells = [X.index.get_level_values("date"), result.assignments.astype(object)]
+    assert_allclose(result.weights.groupby(cells).sum(), 1.0)
+    observed = result.weights.where(X["ret"].notna())
+    earned = (observed * X["ret"]).groupby(cells).sum() / observed.groupby(cells).sum()
+    assert_allclose(earned.unstack(), result.returns, rtol=1e-10)
+
+
+def _missing_returns(*missing):
+    """Return four assets over three dates, and the returns of date and asset that are missing."""
+    dates = pd.date_range("2020-01-31", periods=3, freq="ME")
+    index = pd.MultiIndex.from_product([dates, list("abcd")], names=["date", "asset"])
+    r = pd.Series([0.01, 0.02, 0.03, 0.10, 0.01, 0.02, 0.03, 0.04, 0.0, 0.0, 0.0, 0.0], index)
+    for date, asset in missing:
+        r[dates[date], asset] = np.nan
+    return pd.DataFrame({"x": [1.0, 2.0, 3.0, 4.0] * 3}, index), r
+
+
+def test_portfolios_are_formed_whether_or_not_returns_follow():
+    X, r = _missing_returns((1, "d"), (2, "a"), (2, "b"))
+    found, full = (PortfolioSort("x", 2).sort(X, y) for y in (r, r.fillna(0.0)))
+    pd.testing.assert_series_equal(found.weights, full.weights)
+    pd.testing.assert_frame_equal(found.counts, full.counts)
+    assert (found.counts == 2).all(axis=None)
+
+
+def test_a_missing_return_is_that_of_the_rest_and_no_trade():
+    X, r = _missing_returns((1, "d"))
+    found = PortfolioSort("x", 2).sort(X, r)
+    assert_allclose(found.returns["x2"], [0.065, 0.03, 0.0])
+    # Of the first date: 0.5 * 1.1 / 1.065 drifts down to 0.5. On the second both earn alike.
+    assert_allclose(found.turnover["x2"], [np.nan, 0.5 * 1.1 / 1.065 - 0.5, 0.0])
+
+
+def test_a_portfolio_without_any_return_is_held_all_the_same():
+    X, r = _missing_returns((1, "c"), (1, "d"))
+    found = PortfolioSort("x", 2).sort(X, r)
+    assert_allclose(found.returns["x2"], [0.065, np.nan, 0.0])
+    assert_allclose(found.turnover["x2"], [np.nan, 0.5 * 1.1 / 1.065 - 0.5, 0.0])
+    assert found.weights[found.weights.index[6:8]].to_list() == [0.5, 0.5]
 
 
 @pytest.mark.parametrize("rebalance", ["every", "july"])

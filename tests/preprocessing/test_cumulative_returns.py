@@ -7,9 +7,10 @@ import polars as pl
 import pytest
 from sklearn.base import clone
 
-from skfactor.preprocessing import CumulativeReturns
+from skfactor.preprocessing import CumulativeReturns, PriceFeatures
 
 KINDS = ["prices", "returns"]
+DAYS = pd.bdate_range("2024-01-25", periods=12)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,9 @@ def loop_path(row, kind, window, log, scale_row):
 @pytest.mark.parametrize("scaling", ["row", None])
 def test_paths_agree_with_a_plain_loop(prices, returns, kind, log, window, scaling):
     X = prices if kind == "prices" else returns
-    paths = CumulativeReturns(kind, window=window, log=log, scaling=scaling).fit_transform(X)
+    paths = CumulativeReturns(kind, window=window, log_returns=log, scaling=scaling).fit_transform(
+        X
+    )
     expected = [loop_path(row, kind, window, log, scaling == "row") for row in X]
     np.testing.assert_allclose(paths, expected, rtol=1e-10, atol=1e-12)
 
@@ -98,7 +101,7 @@ def test_nothing_before_the_window_matters(prices):
 @pytest.mark.parametrize("scaling", ["row", "column", None])
 def test_inverse_gives_the_window_back(prices, returns, kind, log, scaling):
     X = prices if kind == "prices" else returns
-    scaler = CumulativeReturns(kind, window=9, log=log, scaling=scaling).fit(X)
+    scaler = CumulativeReturns(kind, window=9, log_returns=log, scaling=scaling).fit(X)
     back = scaler.inverse_transform(scaler.transform(X), like=X)
     np.testing.assert_allclose(back, X[:, -9:], rtol=1e-9, atol=1e-12)
 
@@ -106,7 +109,7 @@ def test_inverse_gives_the_window_back(prices, returns, kind, log, scaling):
 @pytest.mark.parametrize("log", [False, True])
 @pytest.mark.parametrize("scaling", ["column", None])
 def test_inverse_without_the_rows_gives_prices_relative_to_the_first(prices, log, scaling):
-    scaler = CumulativeReturns(log=log, scaling=scaling).fit(prices)
+    scaler = CumulativeReturns(log_returns=log, scaling=scaling).fit(prices)
     back = scaler.inverse_transform(scaler.transform(prices))
     np.testing.assert_allclose(back, prices / prices[:, :1])
 
@@ -117,6 +120,64 @@ def test_inverse_of_rows_of_forgotten_size_takes_the_typical_one(prices):
     paths = scaler.transform(prices)
     expected = 1 + paths * np.median(plain.std(axis=1)) + np.median(plain.mean(axis=1))
     np.testing.assert_allclose(scaler.inverse_transform(paths), expected)
+
+
+@pytest.mark.parametrize("index", [list("ABCDEFG"), None], ids=["names", "numbers"])
+@pytest.mark.parametrize("scaling", ["row", None])
+def test_inverse_matches_rows_by_name(prices, index, scaling):
+    frame = pd.DataFrame(prices, index=index)
+    scaler = CumulativeReturns(scaling=scaling).set_output(transform="pandas")
+    paths = scaler.fit_transform(frame).iloc[[4, 0, 5]]
+    expected = prices[[4, 0, 5]]
+    np.testing.assert_allclose(scaler.inverse_transform(paths, like=frame), expected)
+    np.testing.assert_allclose(scaler.inverse_transform(paths, like=frame.iloc[::-1]), expected)
+    one = scaler.inverse_transform(paths.iloc[[0, 0]], like=frame)
+    np.testing.assert_allclose(one, prices[[4, 4]])
+
+
+def test_inverse_matches_rows_of_a_panel_by_date_and_ticker(prices):
+    index = pd.MultiIndex.from_product([DAYS[:2], list("ABC")], names=["date", "ticker"])
+    frame = pd.DataFrame(prices[:6], index=index)
+    scaler = CumulativeReturns().set_output(transform="pandas")
+    paths = scaler.fit_transform(frame).iloc[[5, 1]]
+    np.testing.assert_allclose(scaler.inverse_transform(paths, like=frame), prices[[5, 1]])
+    with pytest.raises(ValueError, match="Each row of X must have the name of one row of `like`"):
+        scaler.inverse_transform(paths, like=frame.droplevel("date"))
+
+
+def test_inverse_goes_by_order_where_names_are_missing_or_the_same(prices):
+    scaler = CumulativeReturns().fit(prices)
+    named = pd.DataFrame(prices, index=list("AABCDEF"))
+    paths = scaler.transform(prices)
+    for X, like in (
+        (paths, named),
+        (pd.DataFrame(paths), named),
+        (pd.DataFrame(paths, index=named.index), pd.DataFrame(prices)),
+        (pd.DataFrame(paths, index=named.index), named),
+        (pd.DataFrame(paths, index=named.index), prices),
+    ):
+        np.testing.assert_allclose(scaler.inverse_transform(X, like=like), prices)
+
+
+def test_inverse_refuses_names_that_are_not_one_row(prices):
+    frame = pd.DataFrame(prices, index=list("ABCDEFG"))
+    scaler = CumulativeReturns().set_output(transform="pandas").fit(frame)
+    paths = scaler.transform(frame)
+    with pytest.raises(ValueError, match=r"one row of `like`; got 2 that .* times: 'A', 'B'"):
+        scaler.inverse_transform(paths, like=frame.iloc[2:])
+    twice = frame.set_axis(list("ABCDEFA"))
+    with pytest.raises(ValueError, match=r"got 1 that are .*: 'A'\. Pass the rows that were"):
+        scaler.inverse_transform(paths.iloc[:3], like=twice)
+
+
+def test_the_way_back_does_not_heed_parameters_set_after_the_fit(prices):
+    scaler = CumulativeReturns(window=5, scaling="column").fit(prices)
+    paths = scaler.transform(prices)
+    scaler.set_params(window=7, scaling="row", log_returns=True, kind="returns")
+    np.testing.assert_array_equal(scaler.transform(prices), paths)
+    np.testing.assert_allclose(scaler.inverse_transform(paths, like=prices), prices[:, -5:])
+    scaler.fit(prices / 100)
+    assert scaler.window_ == 7
 
 
 def test_inverse_refuses_other_shapes(prices):
@@ -186,11 +247,13 @@ def test_logarithms_need_positive_prices(prices, returns, kind, value, lowest):
     values = prices if kind == "prices" else returns
     frame = pd.DataFrame(values.copy(), index=list("ABCDEFG"))
     frame.iloc[4, 3] = value
-    message = f"Under `log=True` {kind} must be above {lowest}; got other values in row 'E'"
+    message = f"Under `log_returns=True` {kind} must be above {lowest}; got other values in row 'E'"
     with pytest.raises(ValueError, match=message):
-        CumulativeReturns(kind, log=True).fit(frame)
+        CumulativeReturns(kind, log_returns=True).fit(frame)
     assert np.isfinite(CumulativeReturns(kind).fit_transform(frame)).all()
-    assert np.isfinite(CumulativeReturns(kind, log=True, window=8).fit_transform(frame)).all()
+    assert np.isfinite(
+        CumulativeReturns(kind, log_returns=True, window=8).fit_transform(frame)
+    ).all()
 
 
 def test_a_path_rises_with_the_price_from_below_zero_and_from_zero():
@@ -267,6 +330,58 @@ def test_columns_that_are_dates_must_rise(prices, days):
         scaler.transform(backwards)
     with pytest.raises(ValueError, match="Sort them and drop repeated dates"):
         CumulativeReturns().fit(frame.iloc[:, [0, 1, 1]])
+
+
+WRITTEN = [
+    DAYS,
+    pd.Index(list(DAYS.date)),
+    DAYS.strftime("%Y-%m-%d"),
+    DAYS.strftime("%Y/%m/%d"),
+    DAYS.strftime("%d/%m/%Y"),
+    DAYS.strftime("%m/%d/%Y"),
+    DAYS.strftime("%Y%m%d"),
+    DAYS.strftime("%Y%m%d").astype(np.int64),
+    pd.period_range("2020-01", periods=12, freq="M").strftime("%Y%m").astype(np.int64),
+]
+
+
+@pytest.mark.parametrize("days", WRITTEN, ids=lambda days: repr(days[0]))
+@pytest.mark.parametrize("transformer", [CumulativeReturns(), PriceFeatures()], ids=str)
+def test_days_count_as_days_however_they_are_written(prices, transformer, days):
+    frame = pd.DataFrame(prices, columns=days)
+    expected = transformer.fit_transform(prices)
+    np.testing.assert_allclose(transformer.fit_transform(frame), expected)
+    with pytest.raises(ValueError, match="the columns of X must rise, each once; got .* after"):
+        transformer.fit(frame.iloc[:, ::-1])
+    with pytest.raises(ValueError, match=r"index holds dates\. Pass X\.T"):
+        transformer.fit(frame.T)
+
+
+def test_days_that_rise_in_one_of_two_readings_pass(prices):
+    # The first days of January and February, the day first.
+    names = [f"{day:02d}/{month:02d}/2020" for month in (1, 2) for day in range(1, 7)]
+    CumulativeReturns().fit(pd.DataFrame(prices, columns=names))
+    with pytest.raises(ValueError, match="the columns of X must rise"):
+        CumulativeReturns().fit(pd.DataFrame(prices, columns=names[::-1]))
+
+
+@pytest.mark.parametrize(
+    "firms",
+    [
+        ["A", "MAY", "F", "T", "ON", "IT", "NOW"],
+        ["001690", "006066", "012141", "012142", "200101", "200102", "200103"],
+        [14593, 10107, 10001, 20190, 20200, 90319, 84788],
+        [200111, 200101, 200102, 200103, 200104, 200105, 200106],
+    ],
+    ids=["tickers", "GVKEY", "PERMNO", "GVKEY like months"],
+)
+def test_firms_are_rows_whatever_their_names(prices, firms):
+    frame = pd.DataFrame(prices, index=firms)
+    np.testing.assert_allclose(
+        CumulativeReturns().fit_transform(frame), CumulativeReturns().fit_transform(prices)
+    )
+    one = CumulativeReturns().fit(frame).transform(frame.iloc[[-1]])
+    assert one.shape == (1, 12)
 
 
 def test_nothing_comes_back_after_a_total_loss():

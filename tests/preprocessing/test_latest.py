@@ -101,7 +101,9 @@ def test_polars_gives_the_same_as_pandas():
     )
 
 
-@pytest.mark.parametrize("max_age", [365, "365D", pd.Timedelta(days=365), pd.DateOffset(years=1)])
+@pytest.mark.parametrize(
+    "max_age", [365, "365D", "12 months", pd.Timedelta(days=365), pd.DateOffset(years=1)]
+)
 def test_age_is_given_in_days_or_as_an_offset(max_age):
     history = pd.DataFrame(
         {
@@ -115,13 +117,27 @@ def test_age_is_given_in_days_or_as_an_offset(max_age):
     assert got["x"].isna().all()
 
 
+@pytest.mark.parametrize("max_age", [-1, "-3D", "a while", pd.NaT, [1]])
+def test_an_age_that_is_no_span_of_time_is_refused(max_age):
+    with pytest.raises(ValueError, match="`max_age` must be a span of time that is not negative"):
+        latest_values(random_history(), "2018-06-30", max_age=max_age)
+
+
+def test_the_column_of_dates_and_the_day_have_names_of_their_own():
+    history = random_history()
+    pd.testing.assert_frame_equal(
+        latest_values(history.rename(columns={"date": "day"}), known_on="2018-06-30", date="day"),
+        latest_values(history, "2018-06-30"),
+    )
+
+
 def test_periods_and_whole_numbers_are_dates_too():
     history = pd.DataFrame({"ticker": ["A", "A"], "year": [2020, 2021], "x": [1.0, 2.0]})
-    assert latest_values(history, 2020, dates="year").loc["A", "x"] == 1.0
+    assert latest_values(history, 2020, date="year").loc["A", "x"] == 1.0
     history["year"] = pd.PeriodIndex(["2020-01", "2021-01"], freq="M")
-    assert latest_values(history, "2020-05", dates="year").loc["A", "x"] == 1.0
+    assert latest_values(history, "2020-05", date="year").loc["A", "x"] == 1.0
     with pytest.raises(ValueError, match="`max_age` needs dates that are datetimes; got periods"):
-        latest_values(history, dates="year", max_age=30)
+        latest_values(history, date="year", max_age=30)
 
 
 def test_types_of_columns_are_kept():
@@ -150,10 +166,10 @@ def test_nothing_known_on_the_date_is_refused():
 def test_what_cannot_be_found_is_named():
     history = random_history()
     with pytest.raises(ValueError, match="must have its dates as the column 'day'"):
-        latest_values(history, dates="day")
+        latest_values(history, date="day")
     with pytest.raises(ValueError, match="must have 'firm' as a column or as its index"):
         latest_values(history, on="firm")
-    with pytest.raises(ValueError, match="`date` must be of the same kind as the dates"):
+    with pytest.raises(ValueError, match="`known_on` must be of the same kind as the dates"):
         latest_values(history, 2018)
-    with pytest.raises(TypeError, match="history must be a pandas or polars DataFrame; got list"):
+    with pytest.raises(TypeError, match="`history` must be a pandas or polars DataFrame; got list"):
         latest_values([])

@@ -181,9 +181,13 @@ def test_months_without_days_are_gaps(market):
     [
         (lambda p: p.to_numpy(), TypeError, "`prices` must be a pandas or polars DataFrame"),
         (lambda p: p.reset_index(drop=True), ValueError, "must hold days"),
-        (lambda p: p.assign(A="x"), ValueError, "`prices` must hold numbers; got columns of dtype"),
+        (lambda p: p.assign(A="x"), ValueError, "`prices` must hold numbers; got .*Convert"),
         (lambda p: p.assign(A=np.inf), ValueError, "got infinity for 'A' on 2018-01-01"),
-        (lambda p: pd.concat([p, p.iloc[:1]]), ValueError, "Each day of `prices` must appear once"),
+        (
+            lambda p: pd.concat([p, p.iloc[:1]]),
+            ValueError,
+            "Each day of `prices` must appear once; got .* more than once. Drop",
+        ),
         (lambda p: p.iloc[:0], ValueError, "must have at least one day"),
     ],
 )
@@ -196,8 +200,8 @@ def test_bad_volumes_and_parameters_are_refused(market):
     prices, volumes, _ = market
     with pytest.raises(ValueError, match="`volumes` must not be negative"):
         price_characteristics(prices, -volumes)
-    with pytest.raises(ValueError, match="`min_observations` must be an int of at least 2"):
-        price_characteristics(prices, min_observations=1)
+    with pytest.raises(ValueError, match="`min_obs` must be an int of at least 2"):
+        price_characteristics(prices, min_obs=1)
     with pytest.raises(ValueError, match="`kind` must be one of"):
         monthly_returns(prices, kind="logs")
     with pytest.raises(ValueError, match="Daily returns must be at least -1"):

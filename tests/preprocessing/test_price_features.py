@@ -33,7 +33,7 @@ def price_at(prices, day, oldest):
     return math.nan
 
 
-def reference(prices, horizons, *, log_returns=False, min_observations=2, max_gap=4):
+def reference(prices, horizons, *, log_returns=False, min_obs=2, max_gap=4):
     """Walk back from the last day, one window after another."""
     rows = []
     for asset in prices:
@@ -48,7 +48,7 @@ def reference(prices, horizons, *, log_returns=False, min_observations=2, max_ga
                 if not (math.isnan(p0) or math.isnan(p1)):
                     returns.append(math.log(p1 / p0) if log_returns else p1 / p0 - 1)
                 end -= days
-            enough = len(returns) >= min_observations
+            enough = len(returns) >= min_obs
             row.append(np.mean(returns) if enough else math.nan)
             row.append(np.std(returns, ddof=1) if enough and len(returns) > 1 else math.nan)
         rows.append(row)
@@ -134,7 +134,7 @@ def test_too_few_windows_give_missing_features():
     row = PriceFeatures().fit_transform(prices)
     assert np.isfinite(row[:, :6]).all()
     assert np.isnan(row[:, 6:]).all()
-    single = PriceFeatures(min_observations=1).fit_transform(prices)
+    single = PriceFeatures(min_obs=1).fit_transform(prices)
     assert np.isfinite(single[:, 6]).all()
     assert np.isnan(single[:, 7:]).all()
 

@@ -104,6 +104,8 @@ def test_values_for_each_row_arrays_and_polars_equal_the_column():
     expected = liquid_universe(X, 4, by="traded")
     pd.testing.assert_series_equal(liquid_universe(X, 4, by=X["traded"]), expected)
     pd.testing.assert_series_equal(liquid_universe(X, 4, by=X["traded"].to_numpy()), expected)
+    with pytest.raises(ValueError, match="rows of `X` and `by` must be the same, in the same"):
+        liquid_universe(X, 4, by=X["traded"][::-1])
     bare = liquid_universe(X.to_numpy(), 4, by=X["traded"], dates=dates, assets=assets)
     assert list(bare) == list(expected)
     assert list(bare.index) == list(X.index)

@@ -88,8 +88,9 @@ def test_bounds_between_dates_work(prices):
 def test_polars_and_pandas_with_a_column_of_dates_give_the_same(prices):
     expected = rolling_windows(prices, 5, 4)
     column = prices.rename_axis("day").reset_index()
-    pd.testing.assert_frame_equal(rolling_windows(column, 5, 4, on="day"), expected)
-    pd.testing.assert_frame_equal(rolling_windows(pl.from_pandas(column), 5, 4, on="day"), expected)
+    pd.testing.assert_frame_equal(rolling_windows(column, 5, 4, date="day"), expected)
+    table = pl.from_pandas(column)
+    pd.testing.assert_frame_equal(rolling_windows(table, 5, 4, date="day"), expected)
 
 
 def test_whole_numbers_are_dates(prices):
