@@ -1,6 +1,6 @@
 """Data like the data at hand, but with no clusters: one elliptical cloud, one-mode margins."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -24,6 +24,9 @@ N_PAIRS = 64
 N_LAGS = 100
 # Share of the values at either end of a column that every draw keeps.
 KEPT_EXTREMES = 0.02
+# Rows, and share of the rows, from which on a value that they share is an atom of its column.
+ATOM_ROWS = 3
+ATOM_SHARE = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +35,8 @@ class Margin:
 
     quantiles: FloatArray
     kind: Literal["fixed", "steps", "smooth"]
+    # Values at which a smooth distribution jumps.
+    atoms: FloatArray = field(default_factory=lambda: np.empty(0))
 
     def draw(self, rng: np.random.Generator) -> FloatArray:
         """Return as many sorted values as there are quantiles."""
@@ -47,6 +52,10 @@ class Margin:
         ends = int(np.ceil(KEPT_EXTREMES * n_rows))
         levels = np.sort(rng.uniform(ends, n_rows - ends, size=n_rows - 2 * ends))
         inner = np.interp(levels, np.arange(n_rows) + 0.5, self.quantiles)
+        if len(self.atoms):
+            # Nothing lies between an atom and its neighbours: there is no interpolation there.
+            nearest = self.quantiles[levels.astype(np.intp)]
+            inner = np.where(np.isin(nearest, self.atoms), nearest, inner)
         return np.concatenate([self.quantiles[:ends], inner, self.quantiles[n_rows - ends :]])
 
 
@@ -102,7 +111,8 @@ def draw_null(
 
         - ``"unimodal"``: a sample from the distribution with one mode that is closest to it.
           Spread, skewness and the outermost values stay; separate humps, which are clusters to
-          the naked eye, do not.
+          the naked eye, do not. Values that many rows share, such as zeros or a bound at which
+          values were cut off, keep their frequency (see Notes).
         - ``"empirical"``: the very values of the column, in another order. If the clusters show
           as humps of a single column, the draw has them too, and a score has little to gain over
           it: the question becomes whether the columns cluster *jointly*.
@@ -125,7 +135,7 @@ def draw_null(
     Notes
     -----
     Rows of a Student t or normal variable are drawn with the correlations
-    :math:`\sin(\pi \tau_{jk} / 2)`, Kendall's :math:`\tau` being taken over the values that are
+    :math:`\sin(\pi \tau_{jk} / 2)`, Kendall's :math:`\tau_b` being taken over the values that are
     there, moved to the nearest positive semi-definite matrix if need be. Column by column, ranks
     are then replaced by draws from its distribution. That is a t copula: one elliptical cloud, up
     to the shape of its margins. Its degrees of freedom say how often values are extreme together;
@@ -134,8 +144,18 @@ def draw_null(
     The closest distribution with one mode is convex below its mode and concave above; with the
     mode fixed it consists of the greatest convex minorant and the least concave majorant of the
     empirical distribution function [1]_, and the mode is placed where the largest gap to that
-    function is smallest. A column with many ties keeps its support, and the frequencies are made
-    to rise and then fall.
+    function is smallest.
+
+    A value shared by at least three rows and 2 % of a column is an atom: the distribution jumps
+    there. Atoms at the minimum and at the maximum are kept, for that is what a bound leaves of one
+    cloud: zeros of what cannot be negative, the ends of a winsorised column. Of the atoms in
+    between the most frequent one is kept; several would be humps again. The rows outside these
+    atoms get the closest distribution with one mode. So rows that share a value in *one* column,
+    say zeros for "not reported", are no evidence of clusters; rows that share it in the same
+    columns, more often than the correlations say, are.
+
+    A column with fewer different values than a quarter of its rows keeps them, and their
+    frequencies are made to rise and then fall.
 
     References
     ----------
@@ -179,20 +199,23 @@ def fit_null(X: Any, margins: Margins) -> NullModel:
 def rank_correlation(table: FloatArray) -> FloatArray:
     """Return sin(pi tau / 2), the correlations of the elliptical law that has these ranks.
 
-    Kendall's tau is taken over pairs of rows: all of them, or a fixed even selection if there
-    are many. A value that is missing leaves its pairs out.
+    Kendall's tau-b is taken over pairs of rows: all of them, or a fixed even selection if there
+    are many. A value that is missing leaves its pairs out. Leaving tied pairs out as well would
+    stretch the correlations: pairs far apart, which are the concordant ones, would be left.
     """
     n_rows, n_columns = table.shape
     lags = np.unique(np.linspace(1, n_rows // 2, min(n_rows // 2, N_LAGS)).astype(int))
     concordance = np.zeros((n_columns, n_columns))
-    ordered = np.zeros((n_columns, n_columns))
+    ordered = np.zeros((n_columns, n_columns))  # by the column of the row, both being known
     for lag in lags:
         signs = np.sign(table - np.roll(table, lag, axis=0))
+        known = (~np.isnan(signs)).astype(np.float64)
         signs[np.isnan(signs)] = 0.0
         concordance += signs.T @ signs
-        ordered += np.abs(signs).T @ np.abs(signs)
+        ordered += np.abs(signs).T @ known
     # A column without variation counts as uncorrelated.
-    correlation = np.sin(np.pi / 2 * concordance / np.maximum(ordered, 1.0))
+    tau = concordance / np.sqrt(np.maximum(ordered * ordered.T, 1.0))
+    correlation = np.sin(np.pi / 2 * tau)
     np.fill_diagonal(correlation, 1.0)
     return correlation
 
@@ -246,36 +269,66 @@ def unit_loadings(correlation: FloatArray) -> FloatArray:
 
 
 def unimodal_margin(column: FloatArray) -> Margin:
-    """Return the distribution with one mode that is closest to that of the sorted `column`."""
+    """Return the distribution closest to the sorted `column` with one mode, beside its atoms."""
     support, counts = np.unique(column, return_counts=True)
     n_rows = len(column)
     if len(support) < 3:
         return Margin(column, "steps")
-    middles = (np.arange(n_rows) + 0.5) / n_rows
     if 4 * len(support) <= n_rows:
-        steps = closest_unimodal(np.cumsum(counts) / n_rows, np.ones(len(support)))
-        positions = np.searchsorted(np.cumsum(steps), middles)
+        heights = np.cumsum(counts) / n_rows
+        steps = closest_unimodal(heights, np.ones(len(support)), int(counts.argmax()))
+        positions = np.searchsorted(np.cumsum(steps), middle_levels(n_rows))
         return Margin(support[np.minimum(positions, len(support) - 1)], "steps")
-    heights = (np.cumsum(counts) - counts / 2) / n_rows
+    atoms = kept_atoms(support, counts)
+    apart = np.isin(column, atoms)
+    quantiles = np.sort(np.concatenate([unimodal_quantiles(column[~apart]), column[apart]]))
+    ends = int(np.ceil(KEPT_EXTREMES * n_rows))
+    quantiles[:ends], quantiles[n_rows - ends :] = column[:ends], column[n_rows - ends :]
+    return Margin(np.maximum.accumulate(quantiles), "smooth", atoms)
+
+
+def kept_atoms(support: FloatArray, counts: IntArray) -> FloatArray:
+    """Return the values that keep their share of the rows: the ends and the most frequent.
+
+    Only values that many rows share are atoms. One at an end is a bound: values beyond it were
+    cut off, or there are none. Of those in between one is kept: several would be humps again.
+    """
+    many = counts >= max(ATOM_ROWS, ATOM_SHARE * counts.sum())
+    places = {0, 1 + int(counts[1:-1].argmax()), len(support) - 1}
+    return support[[place for place in sorted(places) if many[place]]]
+
+
+def unimodal_quantiles(values: FloatArray) -> FloatArray:
+    """Return the quantiles of the one-mode distribution closest to that of sorted `values`."""
+    support, counts = np.unique(values, return_counts=True)
+    if len(support) < 3:
+        return values
+    heights = (np.cumsum(counts) - counts / 2) / len(values)
     widths = np.diff(support) / (support[-1] - support[0])
     steps = closest_unimodal(heights[1:] - heights[0], widths)
     fitted = np.concatenate([heights[:1], heights[0] + np.cumsum(steps)])
-    quantiles = np.interp(middles, fitted, support)
-    ends = int(np.ceil(KEPT_EXTREMES * n_rows))
-    quantiles[:ends], quantiles[n_rows - ends :] = column[:ends], column[n_rows - ends :]
-    return Margin(np.maximum.accumulate(quantiles), "smooth")
+    return np.interp(middle_levels(len(values)), fitted, support)
 
 
-def closest_unimodal(heights: FloatArray, widths: FloatArray) -> FloatArray:
+def middle_levels(n_rows: int) -> FloatArray:
+    """Return the levels of the quantiles of a sample."""
+    return (np.arange(n_rows) + 0.5) / n_rows
+
+
+def closest_unimodal(
+    heights: FloatArray, widths: FloatArray, candidate_mode: int = 0
+) -> FloatArray:
     """Return the increments of the one-mode curve closest to a rising curve.
 
     The curve starts at 0 and reaches ``heights[i]`` at the end of the interval of width
     ``widths[i]``. One mode means that its slope rises up to some interval and falls from there.
+    Where there are too many intervals to try each as the mode, `candidate_mode` is tried too.
     """
     increments = np.diff(heights, prepend=0.0)
     slopes = increments / widths
     best, smallest = increments, np.inf
-    for mode in np.unique(np.linspace(0, len(slopes), N_MODES).round().astype(int)):
+    modes = np.linspace(0, len(slopes), N_MODES).round().astype(int)
+    for mode in np.unique(np.append(modes, candidate_mode)):
         parts = []
         for part, rising in ((slice(0, mode), True), (slice(mode, None), False)):
             if slopes[part].size:

@@ -23,8 +23,8 @@ from skfactor.cluster._runs import (
 
 NULLS = {
     "unimodal": (
-        "one cloud: each column keeps its spread, skewness and tails but has one mode, the\n"
-        "rank correlations and the joint tails stay, and there are no clusters"
+        "one cloud: each column keeps its spread, skewness, tails and shared values but has one\n"
+        "mode, the rank correlations and the joint tails stay, and there are no clusters"
     ),
     "empirical": (
         "the same margins, rank correlations and joint tails but no joint clusters; humps\n"
@@ -198,9 +198,10 @@ def null_reference(
     .. math:: p = \frac{1 + \#\{b : s_b \ge s\}}{B + 1}.
 
     The null is "one cloud with the margins (up to separate humps) and the rank correlations of
-    the data". Rejecting it says that the rows lie less evenly than that; it does not say how many
-    clusters there are, nor that these are the right ones. A draw that cannot be scored (a
-    clusterer that finds nothing but noise) counts as below any score. If the data cannot be
+    the data". Values that many rows share, such as zeros, belong to the margins, see
+    :func:`draw_null`. Rejecting it says that the rows lie less evenly than that; it does not say
+    how many clusters there are, nor that these are the right ones. A draw that cannot be scored
+    (a clusterer that finds nothing but noise) counts as below any score. If the data cannot be
     scored, a :class:`~skfactor.exceptions.ClusteringScoreWarning` says why, and there is no
     p-value.
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from scipy.stats import multivariate_t, spearmanr, t
+from scipy.stats import kendalltau, multivariate_t, spearmanr, t
 from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
 from sklearn.datasets import make_blobs
 from sklearn.decomposition import PCA
@@ -17,6 +17,7 @@ from skfactor.cluster._copula import (
     closest_unimodal,
     fit_null,
     pair_log_density,
+    rank_correlation,
     some_pairs,
     unimodal_margin,
 )
@@ -100,6 +101,112 @@ def test_a_column_of_ratings_keeps_its_support_and_gets_one_mode():
     assert set(margin.draw(np.random.default_rng(0))) == set(values)
     indicator = np.repeat([0.0, 1.0], [30, 70])
     np.testing.assert_array_equal(unimodal_margin(indicator).quantiles, indicator)
+
+
+def zero_inflated(seed, share=0.3, unit=1.0, n_rows=250):
+    """Five independent columns, each zero in some rows and exponential in the others."""
+    rng = np.random.default_rng(seed)
+    return np.column_stack(
+        [
+            np.where(rng.random(n_rows) < share, 0.0, rng.exponential(size=n_rows) * unit)
+            for _ in range(5)
+        ]
+    )
+
+
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.7, 0.9])
+@pytest.mark.parametrize("sign", ["positive", "both"])
+def test_a_draw_keeps_the_share_of_zeros(share, sign):
+    X = zero_inflated(0, share=share)
+    if sign == "both":
+        X *= np.random.default_rng(1).choice([-1.0, 3.0], size=X.shape)
+    drawn = np.array([draw_null(X, random_state=seed) == 0 for seed in range(20)])
+    np.testing.assert_allclose(drawn.mean(axis=(0, 1)), (X == 0).mean(axis=0), atol=0.03)
+
+
+def test_the_values_beside_an_atom_get_one_mode_and_never_lie_within_the_jump():
+    rng = np.random.default_rng(0)
+    humps = np.concatenate([rng.normal(10, 1, 200), rng.normal(20, 1, 200)])
+    margin = unimodal_margin(np.sort(np.concatenate([humps, np.zeros(100)])))
+    np.testing.assert_array_equal(margin.atoms, [0.0])
+    rest = margin.quantiles[margin.quantiles != 0]
+    assert len(rest) == 400
+    np.testing.assert_allclose(rest, unimodal_margin(np.sort(humps)).quantiles, atol=0.6)
+    drawn = margin.draw(np.random.default_rng(1))
+    assert ((drawn == 0) | (drawn > 2)).all()
+
+
+def test_bounds_and_the_most_frequent_of_the_other_shared_values_are_kept():
+    rng = np.random.default_rng(0)
+    values = np.clip(rng.standard_t(3, size=500), -2.0, 2.0)
+    values[:60], values[60:90] = 0.0, 1.5
+    margin = unimodal_margin(np.sort(values))
+    np.testing.assert_array_equal(margin.atoms, [-2.0, 0.0, 2.0])
+    for atom in margin.atoms:
+        assert (margin.quantiles == atom).sum() == (values == atom).sum()
+    assert (margin.quantiles == 1.5).sum() <= 1
+
+
+def test_a_continuous_column_and_a_pair_of_equal_values_have_no_atom():
+    values = np.sort(np.random.default_rng(0).normal(size=100).round(6))
+    values[50] = values[51]
+    margin = unimodal_margin(values)
+    assert not len(margin.atoms)
+    # The plain law: one-mode steps between the values, the outermost 2 % as they are.
+    support, counts = np.unique(values, return_counts=True)
+    heights = (np.cumsum(counts) - counts / 2) / 100
+    widths = np.diff(support) / (support[-1] - support[0])
+    steps = closest_unimodal(heights[1:] - heights[0], widths)
+    fitted = np.concatenate([heights[:1], heights[0] + np.cumsum(steps)])
+    expected = np.interp((np.arange(100) + 0.5) / 100, fitted, support)
+    expected[:2], expected[-2:] = values[:2], values[-2:]
+    np.testing.assert_array_equal(margin.quantiles, np.maximum.accumulate(expected))
+    draws = margin.draw(np.random.default_rng(3))
+    levels = np.sort(np.random.default_rng(3).uniform(2, 98, size=96))
+    inner = np.interp(levels, np.arange(100) + 0.5, margin.quantiles)
+    np.testing.assert_array_equal(draws[2:-2], inner)
+
+
+@pytest.mark.parametrize("share", [0.6, 0.8])
+def test_zeros_do_not_stretch_the_correlations(share):
+    latent = np.random.default_rng(0).multivariate_normal([0, 0], [[1, 0.5], [0.5, 1]], size=3000)
+    floor = np.quantile(latent, share, axis=0)
+    observed = np.maximum(latent - floor, 0.0)
+    assert rank_correlation(observed)[0, 1] == pytest.approx(0.5, abs=0.1)
+
+
+def test_rank_correlations_are_those_of_kendalls_tau_b():
+    X = zero_inflated(3, n_rows=81)[:, :2]
+    X[:, 1] += X[:, 0]
+    X[::7, 0] = np.nan
+    tau = kendalltau(*X[~np.isnan(X[:, 0])].T).statistic
+    # All pairs, as there are fewer than 100 distances between rows.
+    assert rank_correlation(X)[0, 1] == pytest.approx(np.sin(np.pi / 2 * tau))
+
+
+@pytest.mark.parametrize("unit", [1e3, 1e8])
+def test_zeros_are_not_called_clusters(unit):
+    pipeline = make_pipeline(LogStandardizer(), KMeans(4, n_init=2, random_state=0))
+    scorer = make_clustering_scorer("silhouette", space="logstandardizer")
+    references = [
+        null_reference(pipeline, zero_inflated(seed, unit=unit), scoring=scorer, random_state=0)
+        for seed in range(8)
+    ]
+    p_values = [reference.p_value.iloc[0] for reference in references]
+    # Three or more of eight at 5 % have a probability of 0.6 %.
+    assert sum(p <= 0.05 for p in p_values) <= 2
+    assert 0.25 < np.mean(p_values) < 0.8
+    assert abs(np.mean([reference.lift.iloc[0] for reference in references])) < 0.02
+
+
+def test_zeros_that_the_same_rows_share_are_found():
+    X = zero_inflated(0, share=0.0, unit=1e3) + 1.0
+    X[:100, :3] = 0.0
+    X[100:180, 2:] = 0.0
+    pipeline = make_pipeline(LogStandardizer(), KMeans(3, n_init=2, random_state=0))
+    scorer = make_clustering_scorer("silhouette", space="logstandardizer")
+    reference = null_reference(pipeline, X, scoring=scorer, random_state=0)
+    assert reference.p_value.iloc[0] == 0.05
 
 
 def test_the_density_of_a_pair_is_that_of_the_t_copula():
@@ -322,7 +429,7 @@ def test_a_draw_in_which_nothing_is_found_counts_as_below_the_data():
 
 def test_the_result_says_its_null_and_its_verdict_in_words():
     text = repr(null_reference(KMEANS, GROUPS, random_state=0))
-    assert text.startswith("Null: one cloud: each column keeps its spread, skewness and tails")
+    assert text.startswith("Null: one cloud: each column keeps its spread, skewness, tails and shared")
     assert "there are no clusters (19 draws)." in text
     assert "under the null, a lift of" in text
     text = repr(null_reference(KMEANS, cloud(2), random_state=0))
