@@ -54,6 +54,7 @@ class TensorNet(NeuralNet):
     """
 
     interrupted_: bool = False
+    kept_epoch_: int = 0
 
     def __init__(self, *args: Any, l1: Mapping[str, float] | None = None, **kwargs: Any) -> None:
         # The strength of an L1 penalty, by a pattern for the names of the parameters that bear it.
@@ -206,7 +207,8 @@ def fit_net(
     Returns
     -------
     TensorNet
-        The trained net. ``interrupted_`` says that the user stopped it.
+        The trained net. ``interrupted_`` says that the user stopped it, ``kept_epoch_`` from
+        which epoch its weights are, counted from 1.
 
     Raises
     ------
@@ -265,6 +267,8 @@ def fit_net(
             f"The training loss must stay finite; it became {last} in epoch {len(net.history)}. "
             "Scale the columns (LogStandardizer) or lower `learning_rate`."
         )
+    chosen = [c.best_epoch_ for _, c in net.callbacks_ if isinstance(c, StopEarly)]
+    net.kept_epoch_ = int(chosen[0]) if chosen else len(net.history)
     return _at_rest(net)
 
 

@@ -141,8 +141,7 @@ class NeuralReducer(
         self.net_ = net
         self.history_ = history
         self.n_epochs_ = len(history["train_loss"])
-        judged = history.get("valid_loss", history["train_loss"])
-        self.best_epoch_ = self.n_epochs_ if self.patience is None else int(judged.argmin()) + 1
+        self.best_epoch_ = net.kept_epoch_
         self.n_parameters_ = n_parameters(net.module_)
         self._n_features_out = self.n_components
         if net.interrupted_:

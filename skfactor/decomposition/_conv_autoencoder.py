@@ -63,8 +63,8 @@ class ConvAutoencoderReducer(NeuralReducer):
         Share of rows held out, at random, to watch the loss on; 0 trains on all of them.
     patience : int or None, default=20
         Epochs without a lower loss on the held-out rows (on the training rows, if none are
-        held out) before training stops and the best weights are put back. None runs
-        ``max_epochs`` and keeps the last weights.
+        held out) before training stops and the best weights are put back. A loss lower by
+        less than 0.01 % does not count. None runs ``max_epochs`` and keeps the last weights.
     device : str, default="auto"
         Where to train: ``"auto"`` (CUDA if there is one, else the CPU) or a torch device's
         name. A fitted reducer lives on the CPU in any case.
@@ -84,7 +84,8 @@ class ConvAutoencoderReducer(NeuralReducer):
     n_epochs_ : int
         Epochs run.
     best_epoch_ : int
-        Epoch whose weights were kept, counted from 1.
+        Epoch whose weights were kept, counted from 1: the last that `patience` counted as
+        better, or the last of all without `patience`.
     n_parameters_ : int
         Trainable parameters of the network.
     n_features_in_ : int

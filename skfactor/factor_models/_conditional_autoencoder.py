@@ -104,8 +104,9 @@ class ConditionalAutoencoderFactorModel(CallbackSupportMixin, EnsembleFactorMode
         Share of dates, the last ones, held out to watch the loss on; 0 trains on all dates.
     patience : int or None, default=15
         Epochs without a lower loss on the dates held out (on the training dates, if there are
-        none) before a member stops and gets its best weights back. None runs ``max_epochs``
-        and keeps the last weights.
+        none) before a member stops and gets its best weights back. A loss lower by less than
+        0.01 % does not renew the patience, though its weights are kept. None runs
+        ``max_epochs`` and keeps the last weights.
     n_members : int, default=5
         Number of networks trained from different first weights.
     premia : str or PremiaForecast, default="expanding"

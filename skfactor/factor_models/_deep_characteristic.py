@@ -77,8 +77,9 @@ class DeepCharacteristicFactorModel(EnsembleFactorModel):
         Share of dates, the last ones, held out to watch the loss on; 0 trains on all dates.
     patience : int or None, default=3
         Epochs without a lower loss on the dates held out (on the training dates, if there are
-        none) before a member stops and gets its best weights back. None runs ``max_epochs``
-        and keeps the last weights.
+        none) before a member stops and gets its best weights back. A loss lower by less than
+        0.01 % does not renew the patience, though its weights are kept. None runs
+        ``max_epochs`` and keeps the last weights.
     start : {"least_squares", "random"}, default="least_squares"
         Where training starts. ``"random"``: weights drawn at random, as in [1]_ and [2]_, from
         which training often misses a factor. ``"least_squares"``: a network whose factors are

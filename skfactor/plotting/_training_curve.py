@@ -34,6 +34,9 @@ class TrainingCurveDisplay:
     history : mapping of str to ndarray of shape (n_epochs,), or list of these
         ``"train_loss"`` and, where there was validation, ``"valid_loss"``; one for each
         member of an ensemble.
+    kept_epochs : list of int, default=None
+        Epoch whose weights were kept, of each member, counted from 1; 0 for the weights of the
+        start. None marks the epochs of least loss.
 
     Attributes
     ----------
@@ -46,8 +49,9 @@ class TrainingCurveDisplay:
     member_lines_ : list of dict of str to matplotlib Line2D
         The same of every member.
     best_epoch_ : int
-        Epoch, counted from 1, of the least validation loss, or of the least training loss where
-        there was no validation; the median over members.
+        Epoch, counted from 1, whose weights the estimator kept; where only the history is known,
+        that of the least validation loss, or of the least training loss where there was no
+        validation. The median over members.
     best_epochs_ : list of int
         The same of every member.
     best_line_ : matplotlib Line2D
@@ -73,9 +77,13 @@ class TrainingCurveDisplay:
     best_line_: Line2D
 
     def __init__(
-        self, history: Mapping[str, FloatArray] | Sequence[Mapping[str, FloatArray]]
+        self,
+        history: Mapping[str, FloatArray] | Sequence[Mapping[str, FloatArray]],
+        *,
+        kept_epochs: Sequence[int] | None = None,
     ) -> None:
         self.history = history
+        self.kept_epochs = kept_epochs
 
     @classmethod
     def from_estimator(
@@ -110,7 +118,18 @@ class TrainingCurveDisplay:
                 f"{len(trained)} found in {type(estimator).__name__}. Pass the step that was "
                 "trained, for example AutoencoderReducer."
             )
-        return cls.from_history(trained[0].history_, scale=scale, ax=ax)
+        history = trained[0].history_
+        histories = [history] if isinstance(history, Mapping) else list(history)
+        if hasattr(trained[0], "best_epoch_"):
+            kept = [int(trained[0].best_epoch_)]
+        else:
+            members = getattr(trained[0], "members_", [])
+            kept = [int(member.best_epoch) for member in members if hasattr(member, "best_epoch")]
+        checked = [_checked(losses) for losses in histories]
+        return cls(
+            checked[0] if isinstance(history, Mapping) else checked,
+            kept_epochs=kept if len(kept) == len(histories) else None,
+        ).plot(ax=ax, scale=scale)
 
     @classmethod
     def from_history(
@@ -170,23 +189,31 @@ class TrainingCurveDisplay:
         ]
         self.lines_ = self.member_lines_[0]
         judge = "valid_loss" if all("valid_loss" in member for member in members) else "train_loss"
-        self.best_epochs_ = [int(np.nanargmin(member[judge])) + 1 for member in members]
+        if self.kept_epochs is None:
+            self.best_epochs_ = [int(np.nanargmin(member[judge])) + 1 for member in members]
+        else:
+            self.best_epochs_ = list(self.kept_epochs)
         self.best_epoch_ = int(np.median(self.best_epochs_))
-        reached = np.mean(
-            [m[judge][best - 1] for m, best in zip(members, self.best_epochs_, strict=True)]
-        )
-        said = "best epoch" if alone else f"median best epoch of {len(members)}"
+        # Epoch 0 is the start, of which there is no loss.
+        losses = [
+            m[judge][best - 1] if best else np.nan
+            for m, best in zip(members, self.best_epochs_, strict=True)
+        ]
+        said = "best epoch" if self.kept_epochs is None else "epoch kept"
+        said = said if alone else f"median {said} of {len(members)}"
+        known = np.isfinite(losses)
+        reached = f" ({CURVES[judge][0]} {np.mean(losses, where=known):.4g})" if any(known) else ""
         self.best_line_ = self.ax_.axvline(
             self.best_epoch_,
             color=ACCENT,
             linestyle=":",
             linewidth=1.4,
-            label=f"{said}: {self.best_epoch_} ({CURVES[judge][0]} {reached:.4g})",
+            label=f"{said}: {self.best_epoch_}{reached}",
         )
         if not alone:
             self.ax_.plot(
                 self.best_epochs_,
-                [m[judge][best - 1] for m, best in zip(members, self.best_epochs_, strict=True)],
+                losses,
                 "o",
                 color=ACCENT,
                 markersize=3.5,

@@ -128,6 +128,20 @@ def test_early_stopping_puts_the_best_weights_back(X):
     np.testing.assert_array_equal(reducer.transform(X), shorter.transform(X))
 
 
+def test_the_best_epoch_is_the_one_whose_weights_were_kept_though_losses_still_fell():
+    hidden = np.random.default_rng(0).normal(size=(200, 5))
+    X = StandardScaler().fit_transform(hidden @ np.random.default_rng(1).normal(size=(5, 12)))
+    slow = {"patience": 20, "optimizer": "sgd", "learning_rate": 1e-6, "random_state": 0}
+    reducer = AutoencoderReducer(3, max_epochs=200, **slow).fit(X)
+    losses = reducer.history_["valid_loss"]
+    assert (np.diff(losses) < 0).all()  # by less than 0.01 % in all, which does not count
+    assert losses[-1] > losses[0] * (1 - 1e-4)
+    assert reducer.n_epochs_ == 21
+    assert reducer.best_epoch_ == 1
+    first = AutoencoderReducer(3, max_epochs=1, **slow).fit(X)
+    np.testing.assert_array_equal(reducer.transform(X), first.transform(X))
+
+
 def test_patience_watches_the_training_loss_when_nothing_is_held_out(X):
     reducer = AutoencoderReducer(
         3, max_epochs=500, patience=2, learning_rate=0.1, validation_fraction=0, random_state=0

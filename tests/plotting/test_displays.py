@@ -566,6 +566,19 @@ class TestTrainingCurve:
         legend = [text.get_text() for text in display.ax_.get_legend().get_texts()]
         assert legend == ["training", "validation", "best epoch: 2 (validation 0.7)"]
 
+    def test_the_epoch_whose_weights_an_estimator_kept_is_marked_where_it_says_so(self):
+        trained = Trained(HISTORY).fit(None)
+        trained.best_epoch_ = 1
+        display = TrainingCurveDisplay.from_estimator(trained)
+        assert display.best_epoch_ == display.best_line_.get_xdata()[0] == 1
+        kept = display.ax_.get_legend().get_texts()[-1].get_text()
+        assert kept == f"epoch kept: 1 (validation {HISTORY['valid_loss'][0]})"
+        # The weights of the start have no loss in the history.
+        display = TrainingCurveDisplay([HISTORY, HISTORY], kept_epochs=[0, 0]).plot()
+        assert display.best_epochs_ == [0, 0]
+        kept = display.ax_.get_legend().get_texts()[-1].get_text()
+        assert kept == "median epoch kept of 2: 0"
+
     @pytest.mark.parametrize(
         "history",
         [
