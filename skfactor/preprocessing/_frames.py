@@ -47,7 +47,8 @@ def check_rising(dates: pd.Index, source: str) -> None:
 def column_or_index(frame: Any, key: str, name: str) -> pd.Index:
     """Return the column ``key`` as an index, else the index of a pandas frame.
 
-    An index without a name counts as ``key``, unless it merely numbers the rows.
+    An index without a name counts as ``key``, unless it holds integers: these are more likely
+    the numbers of rows, of which a filter has left some.
 
     Raises
     ------
@@ -58,12 +59,11 @@ def column_or_index(frame: Any, key: str, name: str) -> pd.Index:
         values = pd.Index(frame[key].to_numpy() if is_polars(frame) else frame[key])
     else:
         values = getattr(frame, "index", pd.RangeIndex(0))
-        unfit = isinstance(values, (pd.RangeIndex, pd.MultiIndex))
-        if unfit or values.name not in (key, None):
+        numbered = values.name is None and pd.api.types.is_integer_dtype(values.dtype)
+        if numbered or isinstance(values, pd.MultiIndex) or values.name not in (key, None):
             raise ValueError(
                 f"{name} must have {key!r} as a column or as its index; got the columns "
-                f"{join([repr(column) for column in frame.columns])}. "
-                "Say which column it is by `on=`."
+                f"{join([repr(column) for column in frame.columns])}{_said_of(values, key)}"
             )
     missing = np.flatnonzero(values.isna())
     if len(missing):
@@ -72,6 +72,18 @@ def column_or_index(frame: Any, key: str, name: str) -> pd.Index:
             f"{join(missing)}. Drop those rows."
         )
     return values
+
+
+def _said_of(index: pd.Index, key: str) -> str:
+    """Say what an index is that does not pass for ``key``, and what to do."""
+    rename = f"rename_axis({key!r})"
+    if isinstance(index, pd.MultiIndex):
+        return ". Say which column it is by `on=`, or reset the index."
+    if index.name is not None:
+        return f"; its index is called {index.name!r}: {rename} if that is it."
+    if len(index) and not index.equals(pd.RangeIndex(len(index))):
+        return f", and integers without a name as its index: {rename} if that is it."
+    return ". Say which column it is by `on=`."
 
 
 def take_rows(frame: Any, rows: IntArray) -> Any:

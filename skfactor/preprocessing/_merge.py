@@ -189,6 +189,13 @@ def _report(assets: dict[str, pd.Index]) -> MergeReport:
 def _column_names(named: dict[str, Any], on: str, overlap: str) -> dict[str, dict[Any, Any]]:
     """Return, for each table, the names in the result by the names of its columns."""
     columns = {name: [c for c in table.columns if c != on] for name, table in named.items()}
+    for name, table in named.items():
+        twice = [c for c, count in Counter(table.columns).items() if count > 1]
+        if twice:
+            raise ValueError(
+                f"Each column must appear once in {name}; got more than one "
+                f"{shown([repr(c) for c in twice])}. Drop or rename the others."
+            )
     counts = Counter(column for names in columns.values() for column in names)
     shared = [column for column, count in counts.items() if count > 1]
     if shared and overlap == "raise":
@@ -200,10 +207,18 @@ def _column_names(named: dict[str, Any], on: str, overlap: str) -> dict[str, dic
             f"A column must be in one table only; got {join(where)}. "
             "Drop or rename one, or pass overlap='suffix'."
         )
-    return {
+    new_names = {
         name: {c: f"{c}_{name}" if c in shared else c for c in names}
         for name, names in columns.items()
     }
+    counts = Counter(new for names in new_names.values() for new in names.values())
+    clashes = [repr(new) for new, count in counts.items() if count > 1 or new == on]
+    if clashes:
+        raise ValueError(
+            f"Columns must have different names when overlap='suffix' has been applied; got "
+            f"{shown(clashes)} more than once. Rename a column, or give the tables other names."
+        )
+    return new_names
 
 
 def _columns(frame: Any, names: dict[Any, Any]) -> dict[Any, Any]:

@@ -94,6 +94,52 @@ def test_overlapping_columns_are_refused_or_suffixed():
         merge_tables(ACCOUNTS, again, overlap="drop")
 
 
+def test_a_name_made_by_a_suffix_never_replaces_a_column():
+    a = pd.DataFrame({"x": [1.0], "x_b": [10.0]}, index=["A"])
+    b = pd.DataFrame({"x": [3.0]}, index=["A"])
+    message = (
+        "Columns must have different names when overlap='suffix' has been applied; got 'x_b' more "
+        "than once. Rename a column, or give the tables other names."
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        merge_tables(a=a, b=b, overlap="suffix")
+    with pytest.raises(ValueError, match="got 'x_b' more than once"):
+        merge_tables(a=a.drop(columns="x_b"), b=b.assign(y=0.0), on="x_b", overlap="suffix")
+
+
+@pytest.mark.parametrize("overlap", ["raise", "suffix"])
+def test_a_name_twice_in_one_table_is_an_error_of_that_table(overlap):
+    twice = pd.DataFrame([[1.0, 2.0]], index=["A"], columns=["x", "x"])
+    message = "Each column must appear once in a; got more than one 'x'. Drop or rename the others."
+    with pytest.raises(ValueError, match=re.escape(message)):
+        merge_tables(a=twice, overlap=overlap)
+
+
+def test_row_numbers_are_no_tickers_even_after_a_filter():
+    a = pd.DataFrame({"cap": [3.0, 1.0, 2.0, 2.0]})
+    b = pd.DataFrame({"vol": [0.3, 0.1, 0.2, 0.3]})
+    message = (
+        "a must have 'ticker' as a column or as its index; got the columns 'cap', and integers "
+        "without a name as its index: rename_axis('ticker') if that is it."
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        merge_tables(a=a[a["cap"] > 1.5], b=b[b["vol"] < 0.25])
+    # Integers that are tickers are called so.
+    named = [table.rename_axis("ticker") for table in (a[a["cap"] > 1.5], b[b["vol"] < 0.25])]
+    assert list(merge_tables(*named)[0].index) == [2]
+    with pytest.raises(ValueError, match="got the columns 'cap'. Say which column it is by `on=`"):
+        merge_tables(a=a)
+
+
+def test_an_index_of_another_name_is_named():
+    a = pd.DataFrame({"cap": [3.0]}, index=pd.Index(["A"], name="Ticker"))
+    message = (
+        "got the columns 'cap'; its index is called 'Ticker': rename_axis('ticker') if that is it."
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        merge_tables(a=a)
+
+
 def test_tickers_missing_or_nowhere_to_be_found_are_refused():
     with pytest.raises(ValueError, match="must have 'ticker' as a column or as its index"):
         merge_tables(ACCOUNTS.rename(columns={"ticker": "symbol"}))
