@@ -117,8 +117,12 @@ def encode_labels(
         raise ValueError(
             "`labels` must be all numbers or all text; got a mixture of types."
         ) from error
-    # Noise is told by its number: among text labels, "-1" is a name like another.
+    # Noise is told by its number: among text labels, "-1" is a name like another. Clusterers have
+    # other numbers below zero for rows that they cannot place (HDBSCAN: -2 and -3).
     numeric = found.dtype.kind in "iuf"
+    if numeric and (found < 0).any():
+        values = np.where(values < 0, values.dtype.type(NOISE), values)
+        found = np.unique(values)
     clusters = found[found != NOISE] if numeric else found
     ordered = np.append(clusters, NOISE) if len(clusters) < len(found) else clusters
     codes = pd.Index(ordered).get_indexer(pd.Index(values))

@@ -169,8 +169,9 @@ def cluster_profile(
     X : {array, DataFrame} of shape (n_rows, n_features)
         Features, one row an asset; pandas or polars. NaN is left out, feature by feature.
     labels : array, Series or mapping of shape (n_rows,)
-        The cluster of each row; -1 is noise. A Series or mapping is matched with the index of
-        `X` by name where both have names, and in order where one of them only counts rows.
+        The cluster of each row; below zero is noise. A Series or mapping is matched with the
+        index of `X` by name where both have names, and in order where one of them only counts
+        rows.
     feature_names : sequence of str, default=None
         Names of the columns; by default those of the frame, or x0, x1, ...
     phrases : mapping, default=None

@@ -118,7 +118,7 @@ class ClusterBoxPlotDisplay:
         X : {array, DataFrame} of shape (n_rows, n_features)
             Features; NaN is left out.
         labels : array, Series or mapping of shape (n_rows,)
-            The cluster of each row; -1 is noise and drawn last, in grey.
+            The cluster of each row; below zero is noise and drawn last, in grey.
         features : sequence, default=None
             Features to draw, in order; by default those with the largest effect sizes.
         max_features : int, default=12

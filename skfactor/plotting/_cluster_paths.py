@@ -114,8 +114,8 @@ class ClusterPathsDisplay:
             frame whose columns are dates, also as text such as ``"2024-01-31"``, is drawn
             against them. NaN leaves a gap.
         labels : array, Series or mapping of shape (n_rows,)
-            The cluster of each row; -1 is noise and drawn last, in grey. A Series or mapping is
-            matched with the index of `paths` by name where both have names.
+            The cluster of each row; below zero is noise and drawn last, in grey. A Series or
+            mapping is matched with the index of `paths` by name where both have names.
         names : mapping or Series, default=None
             Name of each label, for the panels' titles.
         ylabel : str, default="path"

@@ -176,7 +176,7 @@ class EmbeddingDisplay:
         embedding : {array, DataFrame} of shape (n_rows, n_components)
             One to three coordinates a row; a frame's columns name the axes.
         labels : array or Series of shape (n_rows,), default=None
-            The cluster of each row; -1 is noise. A Series is matched with a frame's index.
+            The cluster of each row; below zero is noise. A Series is matched with a frame's index.
         names : mapping or Series, default=None
             Name of each label in the legend.
         assets : sequence of str, default=None

@@ -160,7 +160,7 @@ class SilhouetteDisplay:
         X : {array, DataFrame} of shape (n_rows, n_features)
             Points, without missing values, in the space to measure in.
         labels : array or Series of shape (n_rows,)
-            The cluster of each row; -1 is noise and left out.
+            The cluster of each row; below zero is noise and left out.
         space : str, default="input"
             What `X` is, in words, for the axis.
         metric : str, default="euclidean"

@@ -429,7 +429,9 @@ def test_a_draw_in_which_nothing_is_found_counts_as_below_the_data():
 
 def test_the_result_says_its_null_and_its_verdict_in_words():
     text = repr(null_reference(KMEANS, GROUPS, random_state=0))
-    assert text.startswith("Null: one cloud: each column keeps its spread, skewness, tails and shared")
+    assert text.startswith(
+        "Null: one cloud: each column keeps its spread, skewness, tails and shared"
+    )
     assert "there are no clusters (19 draws)." in text
     assert "under the null, a lift of" in text
     text = repr(null_reference(KMEANS, cloud(2), random_state=0))

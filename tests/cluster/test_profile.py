@@ -6,8 +6,10 @@ import polars as pl
 import pytest
 from scipy import stats
 
+from skfactor.cluster._labels import encode_labels
 from skfactor.cluster._names import PHRASES
 from skfactor.cluster._profile import ClusterProfile, cluster_profile, name_clusters
+from skfactor.plotting._style import cluster_names
 
 
 def _universe(n=240, seed=0):
@@ -148,6 +150,19 @@ def test_noise_is_called_noise_and_changes_no_effect_size():
     )
     assert not profile.separation[["lowest", "highest"]].isin([-1]).any(axis=None)
     assert "30 rows of noise" in repr(profile)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int8, float])
+def test_every_number_below_zero_is_noise(dtype):
+    X, labels = _universe()
+    noisy = labels.astype(dtype)
+    noisy[:10], noisy[10:20], noisy[20:30] = -1, -2, -3
+    plain = np.where(noisy < 0, -1, labels)
+    profile = cluster_profile(X, noisy)
+    assert list(profile.sizes.index) == [0, 1, 2, 3, -1]
+    pd.testing.assert_frame_equal(profile.separation, cluster_profile(X, plain).separation)
+    shown = cluster_names(encode_labels(noisy, X.index), None)
+    assert shown == ["cluster 0", "cluster 1", "cluster 2", "cluster 3", "noise"]
 
 
 def test_names_are_unique_when_clusters_have_the_same_levels():
