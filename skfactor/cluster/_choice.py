@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.pipeline import Pipeline
 
 from skfactor._typing import ArrayLike, FloatArray, IntArray, RandomState
 from skfactor._validation import HasMethods, Interval, StrOptions, validate_params
@@ -26,6 +27,7 @@ from skfactor.cluster._runs import (
 from skfactor.cluster._stability import (
     WIDTH,
     cluster_subsamples,
+    mean_agreement,
     pairwise_agreement,
     subsample_size,
 )
@@ -243,7 +245,7 @@ def choose_n_clusters(
     decisive = ["null_mean", "null_std", "lift", "p_value"]
     table[decisive] = null.loc[: len(tried) - 1, decisive]
     table["stability"] = [
-        pairwise_agreement([(rows, labels[i]) for rows, labels in samples]).mean()
+        mean_agreement(pairwise_agreement([(rows, labels[i]) for rows, labels in samples]))
         for i in range(len(tried))
     ]
     total = runs[0].total_spread
@@ -275,6 +277,18 @@ def number_parameter(estimator: Any) -> str:
     for parameter in PARAMETERS:
         if parameter in known:
             return parameter
+    inner = known.get("clusterer")
+    if isinstance(inner, Pipeline):  # inside InductiveClusterer
+        for parameter in PARAMETERS:
+            path = f"clusterer__{inner.steps[-1][0]}__{parameter}"
+            if path in known:
+                return path
+    if "clusterer" in known and inner is None:
+        raise ValueError(
+            "`estimator` must end in a clusterer with a parameter `n_clusters` or `n_components`; "
+            f"got {type(last).__name__} as {name!r} with its default clusterer, whose number is "
+            "fixed. Name one: InductiveClusterer(AgglomerativeClustering())."
+        )
     raise ValueError(
         "`estimator` must end in a clusterer with a parameter `n_clusters` or `n_components`; got "
         f"{type(last).__name__} as {name!r}, which chooses the number itself. Use null_reference "
@@ -316,7 +330,7 @@ def choose(table: pd.DataFrame, alpha: float) -> int:
     significant = table[(table["p_value"] <= alpha + 1e-12) & (table["lift"] > 0)]
     if significant.empty:
         return 1
-    merit = significant["lift"] * significant["stability"]
+    merit = significant["lift"] * significant["stability"].fillna(0.0)
     return int(significant["n_clusters"].to_numpy()[np.argmax(merit.to_numpy())])
 
 

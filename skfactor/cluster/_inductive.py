@@ -12,6 +12,7 @@ from sklearn.utils import get_tags
 from skfactor._typing import ArrayLike, IntArray
 from skfactor._validation import HasMethods, check_array, check_is_fitted, fit_method, validate_data
 from skfactor.cluster._rows import take_rows
+from skfactor.metrics._assignments import is_pairwise
 
 
 class InductiveClusterer(MetaEstimatorMixin, ClusterMixin, BaseEstimator):
@@ -101,9 +102,20 @@ class InductiveClusterer(MetaEstimatorMixin, ClusterMixin, BaseEstimator):
         -------
         InductiveClusterer
             The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the clusterer takes a precomputed matrix.
         """
         self._check_columns(X, reset=True)
         clusterer = self._new_clusterer()
+        if is_pairwise(clusterer):
+            raise ValueError(
+                "`clusterer` must cluster points; got one that takes a precomputed matrix, whose "
+                "columns are the rows of `fit` and not features of a new row. Put the step that "
+                "computes the matrix in front of it, in a pipeline."
+            )
         labels = np.asarray(clusterer.fit_predict(X))
         self.clusterer_ = clusterer
         self.classifier_ = self._fit_classifier(X, labels)

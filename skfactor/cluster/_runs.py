@@ -73,15 +73,18 @@ def split_steps(estimator: Any) -> tuple[list[tuple[str, Any]], tuple[str, Any]]
             "`estimator` must be a clusterer or a pipeline that ends in one; "
             f"got {type(estimator).__name__} with {last[1]!r} at its end."
         )
-    if not steps and is_pairwise(last[1]):
+    if not any(works(step) for _, step in steps) and is_pairwise(last[1]):
         raise ValueError(
             "`estimator` must cluster points; got one that takes a precomputed matrix, of which "
             "rows can be neither drawn nor left out. Put the step that computes the matrix in "
             "front of it, in a pipeline."
         )
-    return [
-        (name, step) for name, step in steps if step is not None and step != "passthrough"
-    ], last
+    return list(steps), last
+
+
+def works(step: Any) -> bool:
+    """Whether a step of a pipeline does anything."""
+    return step is not None and step != "passthrough"
 
 
 def fit_steps(
@@ -90,6 +93,11 @@ def fit_steps(
     """Fit clones of the steps one after another, and keep what each of them gives."""
     fitted, spaces, output = [], {"input": X}, X
     for name, step in steps:
+        if not works(step):
+            # It stays, as its name is that of a space.
+            fitted.append((name, "passthrough"))
+            spaces[name] = output
+            continue
         transformer = clone(step)
         if hasattr(transformer, "fit_transform"):
             output = transformer.fit_transform(output)

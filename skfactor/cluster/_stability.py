@@ -1,5 +1,6 @@
 """Whether clusters come back when some of the rows are left out."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -23,6 +24,7 @@ from skfactor.cluster._runs import (
     run_quietly,
     split_steps,
 )
+from skfactor.exceptions import ClusteringScoreWarning
 
 Draw = tuple[IntArray, list[IntArray]]
 WIDTH = 88
@@ -36,7 +38,8 @@ class ClusterStability:
     Parameters
     ----------
     values : ndarray of shape (n_pairs,)
-        Adjusted Rand index of each pair of subsamples, on the rows that both have.
+        Adjusted Rand index of each pair of subsamples, on the rows that both have; NaN where
+        both labellings put all of these rows in one group.
     jaccard : Series
         For each cluster of the full sample, by label: the mean over subsamples of its Jaccard
         similarity to the most similar cluster found there.
@@ -48,7 +51,7 @@ class ClusterStability:
     Attributes
     ----------
     mean : float
-        Mean of `values`.
+        Mean of the `values` that are there; NaN if there are none.
 
     Examples
     --------
@@ -67,14 +70,21 @@ class ClusterStability:
     @property
     def mean(self) -> float:
         """Mean adjusted Rand index over the pairs of subsamples."""
-        return float(self.values.mean())
+        return mean_agreement(self.values)
 
     def __repr__(self) -> str:
-        low, high = np.quantile(self.values, [0.1, 0.9])
+        known = self.values[~np.isnan(self.values)]
+        if not len(known):
+            return (
+                f"Stability NaN: in none of {len(self.values)} pairs of {self.n_resamples} "
+                f"subsamples\nof {self.subsample:.0%} of the rows is there more than one group "
+                "to compare."
+            )
+        low, high = np.quantile(known, [0.1, 0.9])
         # A line may not end between a label and its value.
         clusters = ", ".join(f"{label}:\xa0{value:.2f}" for label, value in self.jaccard.items())
         said = (
-            f"Stability {self.mean:.3f}: mean adjusted Rand index of {len(self.values)} pairs of "
+            f"Stability {self.mean:.3f}: mean adjusted Rand index of {len(known)} pairs of "
             f"{self.n_resamples} subsamples of {self.subsample:.0%} of the rows (1 = the same "
             f"clusters every time, 0 = as chance would have it; 80 % of the pairs between "
             f"{low:.3f} and {high:.3f}).",
@@ -185,8 +195,16 @@ def cluster_stability(
         estimator, X, [{}], size, draw_seeds(random_state, n_resamples), n_jobs
     )
     single = [(rows, labels[0]) for rows, labels in draws]
+    values = pairwise_agreement(single)
+    if np.isnan(values).all():
+        warnings.warn(
+            "The stability is NaN: every subsample has all its rows in one group (one cluster, "
+            "or noise alone). Change the clusterer's settings.",
+            ClusteringScoreWarning,
+            stacklevel=2,
+        )
     return ClusterStability(
-        values=pairwise_agreement(single),
+        values=values,
         jaccard=jaccard_by_cluster(whole, single),
         n_resamples=n_resamples,
         subsample=subsample,
@@ -232,8 +250,17 @@ def pairwise_agreement(draws: Sequence[tuple[IntArray, IntArray]]) -> FloatArray
     values = []
     for (rows_a, labels_a), (rows_b, labels_b) in combinations(draws, 2):
         _, in_a, in_b = np.intersect1d(rows_a, rows_b, assume_unique=True, return_indices=True)
-        values.append(adjusted_rand_score(labels_a[in_a], labels_b[in_b]))
+        one, other = labels_a[in_a], labels_b[in_b]
+        # Two labellings of one group each agree in any data: the index would be 1.
+        divided = np.ptp(one) > 0 or np.ptp(other) > 0
+        values.append(adjusted_rand_score(one, other) if divided else np.nan)
     return np.array(values)
+
+
+def mean_agreement(values: FloatArray) -> float:
+    """Return the mean of the agreements that there are, NaN if there are none."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else np.nan
 
 
 def jaccard_by_cluster(whole: IntArray, draws: Sequence[tuple[IntArray, IntArray]]) -> pd.Series:

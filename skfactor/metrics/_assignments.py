@@ -162,6 +162,9 @@ def takes_pairs(estimator: Any, space: str) -> bool:
 
 def is_pairwise(clusterer: Any) -> bool:
     """Whether a clusterer takes a matrix of pairs; not every one of scikit-learn's tags says so."""
+    inner = getattr(clusterer, "clusterer", None)
+    if hasattr(inner, "fit"):  # InductiveClusterer, which passes the matrix on
+        return is_pairwise(inner)
     settings = (getattr(clusterer, name, None) for name in ("metric", "affinity"))
     named = any(str(value).startswith("precomputed") for value in settings)
     return named or bool(get_tags(clusterer).input_tags.pairwise)

@@ -11,7 +11,7 @@ from sklearn.metrics import silhouette_samples
 
 from skfactor._typing import ArrayLike, FloatArray
 from skfactor.cluster._labels import ClusterCodes, as_frame, encode_labels
-from skfactor.metrics._assignments import space_and_labels
+from skfactor.metrics._assignments import space_and_labels, takes_pairs
 from skfactor.plotting._style import (
     ACCENT,
     cluster_names,
@@ -139,6 +139,12 @@ class SilhouetteDisplay:
         SilhouetteDisplay
             The display, drawn.
         """
+        if metric != "precomputed" and takes_pairs(estimator, space):
+            raise ValueError(
+                f"`space` must hold points; the clusterer takes a precomputed matrix, and that is "
+                f"what {space!r} is. Name the space of the points, or pass metric='precomputed' "
+                "if the matrix holds distances."
+            )
         points, labels = space_and_labels(estimator, X, space)
         return cls.from_labels(points, labels, space=space, metric=metric, names=names, ax=ax)
 

@@ -194,7 +194,7 @@ def _column_names(named: dict[str, Any], on: str, overlap: str) -> dict[str, dic
         if twice:
             raise ValueError(
                 f"Each column must appear once in {name}; got more than one "
-                f"{shown([repr(c) for c in twice])}. Drop or rename the others."
+                f"{join([repr(c) for c in twice])}. Drop or rename the others."
             )
     counts = Counter(column for names in columns.values() for column in names)
     shared = [column for column, count in counts.items() if count > 1]
@@ -216,7 +216,7 @@ def _column_names(named: dict[str, Any], on: str, overlap: str) -> dict[str, dic
     if clashes:
         raise ValueError(
             f"Columns must have different names when overlap='suffix' has been applied; got "
-            f"{shown(clashes)} more than once. Rename a column, or give the tables other names."
+            f"{join(clashes)} more than once. Rename a column, or give the tables other names."
         )
     return new_names
 

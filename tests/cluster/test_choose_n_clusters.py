@@ -155,8 +155,9 @@ def test_the_result_says_what_was_chosen_and_why():
         make_pipeline(StandardScaler(), AgglomerativeClustering()),
         GaussianMixture(random_state=0),
         make_pipeline(StandardScaler(), InductiveClusterer(AgglomerativeClustering())),
+        InductiveClusterer(make_pipeline(StandardScaler(), AgglomerativeClustering())),
     ],
-    ids=["agglomerative", "mixture", "inductive"],
+    ids=["agglomerative", "mixture", "inductive", "inductive pipeline"],
 )
 def test_the_number_is_set_on_the_last_step_whatever_its_name(estimator):
     choice = choose_n_clusters(estimator, X, [2, 4], scoring=silhouette_scorer, **QUICK)
@@ -196,6 +197,18 @@ def test_the_seed_rules_and_frames_give_what_arrays_give():
     assert not first["null_mean"].equals(other["null_mean"])
 
 
+def test_a_number_whose_stability_is_unknown_is_chosen_last():
+    table = pd.DataFrame(
+        {
+            "n_clusters": [2, 3],
+            "p_value": [0.05, 0.05],
+            "lift": [0.9, 0.1],
+            "stability": [np.nan, 0.5],
+        }
+    )
+    assert choose(table, 0.05) == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -204,6 +217,11 @@ def test_the_seed_rules_and_frames_give_what_arrays_give():
         ({"n_clusters": []}, "`n_clusters` must hold different integers"),
         ({"n_clusters": [2.5]}, "`n_clusters` must hold different integers"),
         ({"estimator": DBSCAN()}, "got DBSCAN as 'dbscan', which chooses the number itself"),
+        (
+            {"estimator": InductiveClusterer(DBSCAN())},
+            "got InductiveClusterer as 'inductiveclusterer', which chooses the number itself",
+        ),
+        ({"estimator": InductiveClusterer()}, "with its default clusterer, whose number is fixed"),
         ({"n_draws": 9}, "`n_draws` must be at least 19 with alpha=0.05"),
         ({"alpha": 0.0}, "The 'alpha' parameter of choose_n_clusters"),
         ({"X": X[:3]}, "`X` must have at least 4 rows; got 3"),

@@ -184,6 +184,22 @@ def test_bad_rows_are_errors_and_leave_what_was_fitted(bad, message):
     np.testing.assert_array_equal(model.predict(X), before)
 
 
+@pytest.mark.parametrize(
+    "clusterer",
+    [
+        AgglomerativeClustering(3, metric="precomputed", linkage="average"),
+        DBSCAN(metric="precomputed"),
+        SpectralClustering(3, affinity="precomputed"),
+        InductiveClusterer(DBSCAN(metric="precomputed")),
+    ],
+    ids=["agglomerative", "dbscan", "spectral", "nested"],
+)
+def test_a_precomputed_matrix_is_refused(clusterer):
+    distances = np.abs(np.subtract.outer(np.arange(9.0), np.arange(9.0)))
+    with pytest.raises(ValueError, match="must cluster points; got one that takes a precomputed"):
+        InductiveClusterer(clusterer).fit(distances)
+
+
 def test_predict_before_fit_and_wrong_parts_are_errors():
     with pytest.raises(NotFittedError):
         InductiveClusterer().predict(X)

@@ -12,7 +12,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from skfactor.cluster import draw_null, null_reference
+from skfactor.cluster import InductiveClusterer, draw_null, null_reference
 from skfactor.cluster._copula import (
     closest_unimodal,
     fit_null,
@@ -397,6 +397,23 @@ def test_a_pipeline_over_a_frame_with_missing_values_is_compared_in_a_named_spac
     assert reference.observed["silhouette"] == pytest.approx(scorer(fitted, frame), abs=1e-9)
 
 
+def test_the_output_of_a_step_that_does_nothing_is_a_space_like_another():
+    pipeline = Pipeline([("scale", StandardScaler()), ("map", "passthrough"), ("cluster", KMEANS)])
+    tables = [
+        null_reference(
+            pipeline,
+            GROUPS,
+            scoring={"silhouette": make_clustering_scorer("silhouette", space=space)},
+            n_draws=2,
+            random_state=0,
+        ).table
+        for space in ("map", "scale")
+    ]
+    pd.testing.assert_frame_equal(*tables)
+    scorer = make_clustering_scorer("silhouette", space="map")
+    assert tables[0]["observed"].iloc[0] == pytest.approx(scorer(pipeline.fit(GROUPS), GROUPS))
+
+
 def test_scorers_of_other_makers_are_called_on_the_whole_fitted_pipeline():
     seen = []
 
@@ -460,6 +477,14 @@ def test_the_seed_rules_in_one_process_and_in_two():
         ({"scoring": make_clustering_scorer("silhouette", space="map")}, "got 'map'"),
         (
             {"estimator": AgglomerativeClustering(metric="precomputed", linkage="single")},
+            "takes a precomputed matrix",
+        ),
+        (
+            {"estimator": InductiveClusterer(DBSCAN(metric="precomputed"))},
+            "takes a precomputed matrix",
+        ),
+        (
+            {"estimator": make_pipeline("passthrough", DBSCAN(metric="precomputed"))},
             "takes a precomputed matrix",
         ),
     ],

@@ -16,7 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skfactor.cluster import ClusterStability, InductiveClusterer, cluster_stability
-from skfactor.cluster._stability import jaccard_by_cluster, pairwise_agreement
+from skfactor.cluster._stability import jaccard_by_cluster, mean_agreement, pairwise_agreement
+from skfactor.exceptions import ClusteringScoreWarning
 
 X, TRUTH = make_blobs(n_samples=90, n_features=3, centers=3, center_box=(-9, 9), random_state=3)
 CLOUD = np.random.default_rng(0).normal(size=(90, 3))
@@ -125,6 +126,24 @@ class CountingScaler(TransformerMixin, BaseEstimator):
         return X
 
 
+@pytest.mark.parametrize("estimator", [DBSCAN(eps=1e-9), KMeans(1)], ids=["noise", "one cluster"])
+def test_one_group_in_every_subsample_has_no_stability(estimator):
+    with pytest.warns(ClusteringScoreWarning, match="The stability is NaN: every subsample has"):
+        result = cluster_stability(estimator, X, n_draws=3, random_state=0)
+    assert np.isnan(result.values).all()
+    assert np.isnan(result.mean)
+    assert repr(result).startswith("Stability NaN: in none of 3 pairs of 3 subsamples of 80%")
+
+
+def test_pairs_of_one_group_each_are_left_out_of_the_mean():
+    rows = np.arange(6)
+    halves, whole = np.repeat([0, 1], 3), np.zeros(6, dtype=int)
+    draws = [(rows, halves), (rows, halves), (rows, whole), (rows, whole)]
+    values = pairwise_agreement(draws)
+    np.testing.assert_array_equal(values, [1.0, 0.0, 0.0, 0.0, 0.0, np.nan])
+    assert mean_agreement(values) == 0.2
+
+
 def test_every_step_is_fitted_on_each_subsample():
     CountingScaler.fits.clear()
     cluster_stability(
@@ -155,7 +174,7 @@ def test_the_result_says_in_words_what_it_is():
     assert text.startswith("Stability 1.000: mean adjusted Rand index of 3 pairs of 3 subsamples")
     assert "80% of the" in text
     assert "0: 1.00, 1: 1.00, 2: 1.00" in text
-    nothing = cluster_stability(DBSCAN(eps=1e-9), X, n_resamples=2, random_state=0)
+    nothing = ClusterStability(np.array([0.5]), pd.Series(dtype=float), 2, 0.8)
     assert repr(nothing).endswith("by cluster: none.")
     many = ClusterStability(np.ones(3), pd.Series(1.0, range(12)), n_resamples=3, subsample=0.8)
     assert all(len(line) <= 88 for line in repr(many).splitlines())
