@@ -6,6 +6,7 @@ moves fitted places in place when it maps new rows, and reports by log lines onl
 """
 
 from collections.abc import Callable, Iterator
+from math import gcd
 
 import numpy as np
 from openTSNE.affinity import PrecomputedAffinities, joint_probabilities_nn
@@ -168,23 +169,29 @@ def optimise_layout(
         (max_iter - n_early - n_polish, None, COARSE),
         (n_polish, None, FINE),
     )
-    done = 0
+    done, said = 0, 0
+
+    def follow(iteration: int, divergence: float, _: FloatArray) -> None:
+        # The optimiser counts anew in each phase; what is reported is the count of all.
+        nonlocal said
+        if report is not None and (done + iteration) % REPORT_EVERY == 0:
+            said = done + iteration
+            report(said, divergence)
+
     for n_iter, exaggeration, theta in phases:
         embedding.optimize(
             n_iter=n_iter,
             exaggeration=exaggeration,
             theta=theta,
             inplace=True,
-            callbacks=None if report is None else [_reporter(report, done)],
-            callbacks_every_iters=REPORT_EVERY,
+            callbacks=None if report is None else [follow],
+            callbacks_every_iters=gcd(REPORT_EVERY, done),
         )
         done += n_iter
-    return np.array(embedding), float(embedding.kl_divergence)
-
-
-def _reporter(report: Report, done: int) -> Callable[[int, float, FloatArray], None]:
-    """Adapt a report of all iterations to the optimiser's callback of one phase."""
-    return lambda iteration, divergence, _: report(done + iteration, divergence)
+    divergence = float(embedding.kl_divergence)
+    if report is not None and said < max_iter:
+        report(max_iter, divergence)
+    return np.array(embedding), divergence
 
 
 def share_places(layout: FloatArray, rows: FloatArray) -> FloatArray:

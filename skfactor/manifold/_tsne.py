@@ -64,7 +64,7 @@ class TSNEEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     random_state : int, RandomState or Generator instance, or None, default=None
         Seed of the start's noise. Two fits with the same integer are equal.
     verbose : int, default=0
-        If positive, print the divergence every fifty iterations.
+        If positive, print the divergence every fifty iterations and at the end.
 
     Attributes
     ----------

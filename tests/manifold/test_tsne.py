@@ -418,6 +418,20 @@ def test_progress_is_printed_only_when_asked_for(capsys, caplog):
     np.testing.assert_array_equal(loud.embedding_, silent.embedding_)
 
 
+@pytest.mark.parametrize(
+    ("max_iter", "said"), [(7, [7]), (60, [50, 60]), (100, [50, 100]), (170, [50, 100, 150, 170])]
+)
+def test_progress_counts_all_iterations_and_ends_with_the_last(capsys, max_iter, said):
+    X, _ = blobs()
+    loud = quick(max_iter=max_iter, verbose=1).fit(X)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == [
+        f"t-SNE iteration {done} of {max_iter}" for done in said
+    ]
+    assert float(lines[-1].split()[-1]) == pytest.approx(loud.kl_divergence_, rel=0.05)
+    np.testing.assert_array_equal(loud.embedding_, quick(max_iter=max_iter).fit(X).embedding_)
+
+
 @pytest.mark.parametrize("max_iter", [1, 2, 7, 300])
 def test_every_iteration_is_run(max_iter):
     assert quick(max_iter=max_iter).fit(blobs()[0]).n_iter_ == max_iter
