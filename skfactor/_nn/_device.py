@@ -20,8 +20,8 @@ def resolve_device(device: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         resolved = torch.device(device)
-        torch.empty(0, device=resolved)
-    except (RuntimeError, AssertionError) as error:
+        torch.empty(0, device=resolved).cpu()  # "meta" has sizes but no values
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ValueError(
             f"`device` must name a device that torch can use here, or be 'auto'; got {device!r}."
         ) from error

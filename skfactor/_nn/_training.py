@@ -30,6 +30,12 @@ _FUSED = {"adam", "adamw", "sgd"}
 _LARGEST_KEPT = 2**25 - 2**16
 
 
+_NO_LOSS = (
+    "`loss` must be a name or, called without arguments, make a torch.nn.Module; got {!r}. Pass a "
+    "class such as torch.nn.SmoothL1Loss; a function goes into the `forward` of one."
+)
+
+
 class TrainingStopped(KeyboardInterrupt):
     """Early stopping, told apart from a user's interrupt (skorch uses one class for both)."""
 
@@ -235,7 +241,7 @@ def fit_net(
         optimizer_params["fused"] = True
     net = net_class(
         module,
-        criterion=LOSSES[loss] if isinstance(loss, str) else loss,
+        criterion=_criterion_of(loss),
         optimizer=OPTIMIZERS[optimizer],
         optimizer__weight_decay=weight_decay,
         **{f"optimizer__{name}": value for name, value in optimizer_params.items()},
@@ -280,6 +286,19 @@ def _keep_freed_memory() -> None:
     process. The block here is never touched, so it costs nothing.
     """
     np.empty(_LARGEST_KEPT, dtype=np.uint8)
+
+
+def _criterion_of(loss: str | Callable[[], nn.Module]) -> Callable[[], nn.Module]:
+    """Return what makes the loss, if it does."""
+    if isinstance(loss, str):
+        return LOSSES[loss]
+    try:
+        made = loss if isinstance(loss, nn.Module) else loss()
+    except TypeError as error:
+        raise ValueError(_NO_LOSS.format(loss)) from error
+    if not isinstance(made, nn.Module):
+        raise ValueError(_NO_LOSS.format(loss))
+    return loss
 
 
 def _at_rest(net: TensorNet) -> TensorNet:

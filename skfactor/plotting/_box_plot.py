@@ -146,6 +146,8 @@ class ClusterBoxPlotDisplay:
         ClusterBoxPlotDisplay
             The display, drawn.
         """
+        if features is None and max_features < 1:
+            raise ValueError(f"`max_features` must be at least 1; got {max_features!r}.")
         frame = as_frame(X, feature_names=feature_names)
         coded = encode_labels(labels, frame.index)
         kept = coded.in_cluster
@@ -216,9 +218,9 @@ class ClusterBoxPlotDisplay:
             self._panel(panel, name, own, scale, show_outliers)
             for panel, name, own in zip(self.axes_, self.X.columns, groups, strict=True)
         ]
-        self.legend_ = self._legend(own_figure) if self.names is not None else None
         note = f"{trim:.1%} of the values left out at either end" if trim else ""
-        if own_figure and note:
+        self.legend_ = self._legend(own_figure, note) if self.names is not None else None
+        if own_figure and note and self.legend_ is None:
             self.figure_.supxlabel(note, fontsize=8, color=INK)
         return self
 
@@ -268,7 +270,7 @@ class ClusterBoxPlotDisplay:
         ax.set_title(title, fontsize=9)
         return boxes
 
-    def _legend(self, own_figure: bool) -> Any:
+    def _legend(self, own_figure: bool, note: str) -> Any:
         from matplotlib.patches import Patch
 
         said = cluster_names(self.clusters, self.names)
@@ -281,8 +283,15 @@ class ClusterBoxPlotDisplay:
             for i, (short, name) in enumerate(zip(short_names(self.clusters), said, strict=True))
         ]
         if own_figure:
+            # The note is the legend's title: below the panels there is room for one of them.
             return self.figure_.legend(
-                handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=8
+                handles=handles,
+                loc="outside lower center",
+                ncols=2,
+                frameon=False,
+                fontsize=8,
+                title=note or None,
+                title_fontproperties={"size": 8},
             )
         return self.axes_[-1].legend(handles=handles, fontsize=7)
 

@@ -167,6 +167,12 @@ class ElbowDisplay:
             clusterer = estimator[-1]
             if len(estimator) > 1:
                 X = clone(estimator[:-1]).fit_transform(X)
+        if "n_clusters" not in clusterer.get_params():
+            raise ValueError(
+                "`estimator` must be, or end in, a clusterer with `n_clusters` and `inertia_`; got "
+                f"{type(clusterer).__name__}. Use KMeans or MiniBatchKMeans, or draw what "
+                "choose_n_clusters returns by `from_choice`."
+            )
         rows = []
         for k in sorted({1, *n_clusters}):
             fitted = clone(clusterer).set_params(n_clusters=k).fit(X)

@@ -299,6 +299,11 @@ class EmbeddingDisplay:
         index = self.embedding.index
         if isinstance(annotate, bool):
             return np.arange(len(index) if annotate else 0)
+        if isinstance(annotate, str):
+            raise ValueError(
+                f"`annotate` must be True, False or a list of names; got {annotate!r}. Write "
+                f"[{annotate!r}]."
+            )
         unknown = [name for name in annotate if name not in index]
         if unknown:
             raise ValueError(

@@ -69,6 +69,11 @@ def styles(coded: ClusterCodes) -> list[ClusterStyle]:
 
 def cluster_names(coded: ClusterCodes, names: Mapping[Any, str] | pd.Series | None) -> list[str]:
     """Return what each label is called in a legend."""
+    if not (names is None or hasattr(names, "items")):
+        raise ValueError(
+            "`names` must be a mapping or Series of a name for each label; got "
+            f"{type(names).__name__}. Write {{label: name, ...}}, or dict(enumerate(names))."
+        )
     given = {} if names is None else dict(names)
     out = []
     for label in coded.index:
@@ -135,6 +140,10 @@ def grid_axes(
 ) -> tuple[list[Axes], Figure]:
     """Return one axes a panel and their figure: those given, or a new grid."""
     plt = pyplot(display)
+    if n_columns < 1:
+        raise ValueError(f"`n_columns` must be at least 1; got {n_columns!r}.")
+    if n_panels < 1:
+        raise ValueError(f"{display} must have something to draw; got no panel.")
     if ax is None:
         n_columns = min(n_columns, n_panels)
         n_rows = -(-n_panels // n_columns)

@@ -129,7 +129,7 @@ class CountingScaler(TransformerMixin, BaseEstimator):
 @pytest.mark.parametrize("estimator", [DBSCAN(eps=1e-9), KMeans(1)], ids=["noise", "one cluster"])
 def test_one_group_in_every_subsample_has_no_stability(estimator):
     with pytest.warns(ClusteringScoreWarning, match="The stability is NaN: every subsample has"):
-        result = cluster_stability(estimator, X, n_draws=3, random_state=0)
+        result = cluster_stability(estimator, X, n_resamples=3, random_state=0)
     assert np.isnan(result.values).all()
     assert np.isnan(result.mean)
     assert repr(result).startswith("Stability NaN: in none of 3 pairs of 3 subsamples of 80%")

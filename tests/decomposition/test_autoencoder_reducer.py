@@ -150,6 +150,12 @@ def test_patience_watches_the_training_loss_when_nothing_is_held_out(X):
     assert reducer.best_epoch_ == reducer.history_["train_loss"].argmin() + 1 < 500
 
 
+@pytest.mark.parametrize("loss", [torch.nn.functional.mse_loss, lambda: 0.0])
+def test_a_loss_that_makes_no_module_is_named(X, loss):
+    with pytest.raises(ValueError, match="`loss` must be a name or, called without arguments"):
+        AutoencoderReducer(loss=loss, max_epochs=1).fit(X)
+
+
 def test_without_patience_all_epochs_run(X):
     reducer = AutoencoderReducer(3, max_epochs=9, patience=None, random_state=0).fit(X)
     assert reducer.n_epochs_ == reducer.best_epoch_ == 9
@@ -334,6 +340,8 @@ def test_values_beyond_single_precision_are_named(X):
 def test_a_device_that_is_not_there_is_an_error(X):
     with pytest.raises(ValueError, match="`device` must name a device.*'warp'"):
         AutoencoderReducer(device="warp").fit(X)
+    with pytest.raises(ValueError, match="`device` must name a device that torch can .*'meta'"):
+        AutoencoderReducer(device="meta").fit(X)
 
 
 @pytest.mark.parametrize("sizes", [(0,), (4, -1), (2.5,), "wide"])

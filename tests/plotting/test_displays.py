@@ -13,7 +13,8 @@ from sklearn.base import BaseEstimator
 from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
-from sklearn.metrics import silhouette_samples
+from sklearn.metrics import pairwise_distances, silhouette_samples
+from sklearn.mixture import GaussianMixture
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -182,6 +183,11 @@ class TestEmbedding:
         with pytest.raises(NotFittedError):
             EmbeddingDisplay.from_estimator(StandardScaler(), features)
 
+    def test_one_name_to_annotate_is_still_a_list(self, features, labels):
+        message = r"`annotate` must be True, False or a list of names; got 'T1'. Write \['T1'\]"
+        with pytest.raises(ValueError, match=message):
+            EmbeddingDisplay.from_embedding(features.iloc[:, :2], labels, annotate="T1")
+
 
 class TestBoxPlot:
     def test_boxes_show_the_quartiles_of_each_cluster(self, features, labels):
@@ -250,6 +256,28 @@ class TestBoxPlot:
         )
         assert legend_texts(inside)[0] == "0: small-cap"
 
+    def test_the_note_on_trimming_does_not_lie_on_the_names(self, features, labels):
+        names = {0: "small-cap", 1: "mid-cap", 2: "large-cap"}
+        note = "1.0% of the values left out at either end"
+        display = ClusterBoxPlotDisplay.from_labels(features, labels, names=names, trim=0.01)
+        assert display.legend_.get_title().get_text() == note
+        assert display.figure_.get_supxlabel() == ""
+        plain = ClusterBoxPlotDisplay.from_labels(features, labels, trim=0.01)
+        assert plain.figure_.get_supxlabel() == note
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({"max_features": 0}, "`max_features` must be at least 1; got 0"),
+            ({"n_columns": 0}, "`n_columns` must be at least 1; got 0"),
+            ({"features": []}, "ClusterBoxPlotDisplay must have something to draw; got no panel"),
+            ({"names": ["a", "b", "c"]}, "`names` must be a mapping or Series .*; got list"),
+        ],
+    )
+    def test_bad_arguments_are_named(self, features, labels, arguments, message):
+        with pytest.raises(ValueError, match=message):
+            ClusterBoxPlotDisplay.from_labels(features, labels, **arguments)
+
     def test_missing_values_empty_clusters_and_noise_are_drawn(self, features, labels):
         X = features.mask(np.random.default_rng(0).random(features.shape) < 0.2)
         X.loc[labels == 1, "PER"] = np.nan
@@ -302,6 +330,15 @@ class TestSilhouette:
             assert display.ax_.get_xlabel() == f"silhouette (space: {space})"
         with pytest.raises(ValueError, match="`space` must be one of"):
             SilhouetteDisplay.from_estimator(chain, features, space="tsne")
+
+    def test_a_precomputed_matrix_is_measured_as_one_or_not_at_all(self, features):
+        distances = pairwise_distances(features)
+        model = AgglomerativeClustering(3, metric="precomputed", linkage="average").fit(distances)
+        with pytest.raises(ValueError, match="`space` must hold points; the clusterer takes a pre"):
+            SilhouetteDisplay.from_estimator(model, distances)
+        display = SilhouetteDisplay.from_estimator(model, distances, metric="precomputed")
+        expected = silhouette_samples(distances, model.labels_, metric="precomputed")
+        np.testing.assert_allclose(display.values, expected)
 
     def test_noise_is_left_out_and_said(self, features, labels):
         noisy = np.where(np.arange(N) < 5, -1, labels)
@@ -377,6 +414,8 @@ class TestElbow:
         assert not hasattr(chain[-1], "labels_")
         with pytest.raises(ValueError, match="`inertia_` once fitted; got AgglomerativeClustering"):
             ElbowDisplay.from_estimator(AgglomerativeClustering(), features)
+        with pytest.raises(ValueError, match="`n_clusters` and `inertia_`; got GaussianMixture"):
+            ElbowDisplay.from_estimator(GaussianMixture(), features)
 
     def test_a_choice_is_drawn_with_its_own_marks(self):
         table = TABLE.rename(columns={"silhouette": "davies_bouldin"})
