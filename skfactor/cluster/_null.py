@@ -23,8 +23,8 @@ from skfactor.cluster._runs import (
 
 NULLS = {
     "unimodal": (
-        "one cloud: each column keeps its spread, skewness, tails and shared values but has one\n"
-        "mode, the rank correlations and the joint tails stay, and there are no clusters"
+        "one cloud: each column keeps its spread, skewness, tails and shared values but has\n"
+        "one mode, the rank correlations and the joint tails stay, and there are no clusters"
     ),
     "empirical": (
         "the same margins, rank correlations and joint tails but no joint clusters; humps\n"

@@ -77,7 +77,7 @@ class ClusterStability:
         if not len(known):
             return (
                 f"Stability NaN: in none of {len(self.values)} pairs of {self.n_resamples} "
-                f"subsamples\nof {self.subsample:.0%} of the rows is there more than one group "
+                f"subsamples of {self.subsample:.0%} of the rows\nis there more than one group "
                 "to compare."
             )
         low, high = np.quantile(known, [0.1, 0.9])

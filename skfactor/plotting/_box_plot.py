@@ -205,6 +205,7 @@ class ClusterBoxPlotDisplay:
         if not 0.0 <= trim < 0.5:
             raise ValueError(f"`trim` must be at least 0 and less than 0.5; got {trim!r}.")
         groups = [self._groups(name, scale, trim) for name in self.X.columns]
+        called = None if self.names is None else cluster_names(self.clusters, self.names)
         own_figure = ax is None
         self.axes_, self.figure_ = grid_axes(
             ax,
@@ -219,7 +220,7 @@ class ClusterBoxPlotDisplay:
             for panel, name, own in zip(self.axes_, self.X.columns, groups, strict=True)
         ]
         note = f"{trim:.1%} of the values left out at either end" if trim else ""
-        self.legend_ = self._legend(own_figure, note) if self.names is not None else None
+        self.legend_ = None if called is None else self._legend(called, own_figure, note)
         if own_figure and note and self.legend_ is None:
             self.figure_.supxlabel(note, fontsize=8, color=INK)
         return self
@@ -270,17 +271,16 @@ class ClusterBoxPlotDisplay:
         ax.set_title(title, fontsize=9)
         return boxes
 
-    def _legend(self, own_figure: bool, note: str) -> Any:
+    def _legend(self, called: list[str], own_figure: bool, note: str) -> Any:
         from matplotlib.patches import Patch
 
-        said = cluster_names(self.clusters, self.names)
         handles = [
             Patch(
                 facecolor=style_of(i, self.clusters.n_clusters).color,
                 alpha=0.75,
                 label=f"{short}: {name}" if short != name else name,
             )
-            for i, (short, name) in enumerate(zip(short_names(self.clusters), said, strict=True))
+            for i, (short, name) in enumerate(zip(short_names(self.clusters), called, strict=True))
         ]
         if own_figure:
             # The note is the legend's title: below the panels there is room for one of them.
