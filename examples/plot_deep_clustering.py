@@ -77,8 +77,8 @@ print(f"Adjusted Rand index against the truth: {adjusted_rand_score(truth, label
 # -------------------------------------
 # A silhouette in the t-SNE plane is high even where there is nothing to find. So it is measured
 # among the standardised features, and compared with the same pipeline on data that have the
-# same margins and correlations but no clusters: the *lift*. *Stability* is the agreement of
-# clusterings of subsamples.
+# spread, skewness, tails, zeros and correlations of the columns but no clusters: the *lift*.
+# *Stability* is the agreement of clusterings of subsamples.
 
 choice = choose_n_clusters(
     pipeline,

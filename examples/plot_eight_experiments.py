@@ -186,9 +186,9 @@ def baseline(kind, clusterer="K-means"):
 # Last, the scores. ``space="embedding"`` is what the study measures: distances in the map, where
 # the clusterer works. ``space="standardise"`` names the step whose output is the standardised
 # features. :func:`~skfactor.cluster.choose_n_clusters` scores each number of clusters on the data
-# and on draws that have the same columns (skewness, tails, rank correlations) but no clusters;
-# ``null`` has both, and the *lift*, by how much the data do better. The scorers negate the
-# Davies-Bouldin index, so that more is better; the tables below show it as the study does, and
+# and on draws that have the same columns (skewness, tails, zeros, rank correlations) but no
+# clusters; ``null`` has both, and the *lift*, by how much the data do better. The scorers negate
+# the Davies-Bouldin index, so that more is better; the tables below show it as the study does, and
 # its lift is how much *lower* it is than in data without clusters.
 
 SCORERS = {
