@@ -164,11 +164,11 @@ def validate_table(
         they are allowed.
     """
     who = type(estimator).__name__
-    table = _read_table(
+    table, finite = _read_table(
         X, functools.partial(validate_data, estimator, reset=reset), who=who, **check_params
     )
-    if not allow_nan:
-        refuse_missing(table, _names(X), who)
+    if not (allow_nan or finite):
+        _refuse_missing(table, _names(X), who)
     return table
 
 
@@ -194,12 +194,14 @@ def check_table(X: Any, *, what: str = "X", **check_params: Any) -> FloatArray:
     ValueError
         For columns that are not numbers, and for infinities.
     """
-    return _read_table(X, functools.partial(check_array, input_name=what), what, **check_params)
+    read = functools.partial(check_array, input_name=what)
+    return _read_table(X, read, what, **check_params)[0]
 
 
 def _read_table(
     X: Any, read: Callable[..., FloatArray], what: str = "X", who: str = "", **check_params: Any
-) -> FloatArray:
+) -> tuple[FloatArray, bool]:
+    """Return the values, and whether all are known to be there; infinities are refused."""
     names = _names(X)
     if names is not None and not len(names):  # which check_array cannot read
         raise ValueError(
@@ -215,15 +217,15 @@ def _read_table(
         if names is not None:
             _refuse(_of_objects(X), what, error)
         raise
-    refuse_infinities(table, names, what)
-    return table
-
-
-def refuse_infinities(table: FloatArray, names: Any = None, what: str = "X") -> None:
-    """Raise a ``ValueError`` that names the columns holding infinities."""
     with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(table.sum()):  # one pass without a copy, where all is well
-            return
+        finite = bool(np.isfinite(table.sum()))  # one pass without a copy, where all is well
+    if not finite:
+        _refuse_infinities(table, names, what)
+    return table, finite
+
+
+def _refuse_infinities(table: FloatArray, names: Any, what: str) -> None:
+    """Raise a ``ValueError`` that names the columns holding infinities."""
     infinite = np.isinf(table)
     if not infinite.any():
         return
@@ -237,12 +239,11 @@ def refuse_infinities(table: FloatArray, names: Any = None, what: str = "X") -> 
     )
 
 
-def refuse_missing(table: FloatArray, names: Any, who: str) -> None:
+def _refuse_missing(table: FloatArray, names: Any, who: str) -> None:
     """Raise a ``ValueError`` that names the columns with missing values."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(table.sum()) or not np.isnan(table).any():  # as above
-            return
     counts = np.isnan(table).sum(axis=0)
+    if not counts.any():  # a sum of finite values may overflow
+        return
     labels = {int(j): column_label(j, names) for j in np.flatnonzero(counts)}
     where = join([f"{label} ({counts[j]} missing)" for j, label in labels.items()])
     # A single row does not tell gaps from columns without a value.
