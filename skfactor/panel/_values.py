@@ -44,14 +44,7 @@ def wide_values(
                 f"Each {kind} of {name} must appear once; got {show(first)} more than once. Drop "
                 "what repeats."
             )
-    try:
-        values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
-    except (TypeError, ValueError) as error:
-        kinds = join(sorted(set(map(str, frame.dtypes))))
-        raise ValueError(
-            f"{name} must hold numbers; got columns of the dtypes {kinds}. Convert them, for "
-            "instance by pandas.to_numeric."
-        ) from error
+    values = frame_values(frame, name)
     if np.isinf(values).any():
         line, place = np.argwhere(np.isinf(values))[0]
         raise ValueError(
@@ -59,6 +52,19 @@ def wide_values(
             f"{show_date(dates[line])}. Replace infinities, for instance by NaN."
         )
     return pd.DataFrame(values, dates.rename("date"), assets.rename("asset")).sort_index()
+
+
+def frame_values(frame: pd.DataFrame, name: str) -> FloatArray:
+    """Return the values of a frame as float64, missing ones as ``NaN``, or refuse text."""
+    try:
+        values: FloatArray = frame.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        kinds = join(sorted(set(map(str, frame.dtypes))))
+        raise ValueError(
+            f"{name} must hold numbers; got columns of the dtypes {kinds}. Convert them, for "
+            "instance by pandas.to_numeric."
+        ) from error
+    return values
 
 
 def numbers(values: Any, what: str) -> FloatArray:

@@ -10,9 +10,9 @@ import pandas as pd
 from skfactor._kernels._pseudo_inverses import pseudo_inverses
 from skfactor._libraries import is_polars
 from skfactor._typing import ArrayLike, FloatArray
-from skfactor._validation import join
 from skfactor.panel._calendar import dates_of
 from skfactor.panel._index import show_date
+from skfactor.panel._values import frame_values
 from skfactor.portfolios._periods import check_window
 
 # A standard deviation below this share of the mean is rounding.
@@ -331,14 +331,7 @@ def _factor_frame(factor_returns: Any) -> pd.DataFrame:
                 "once. Drop what repeats."
             )
         frame = factor_returns if dates is None else factor_returns.iloc[np.argsort(dates)]
-        try:
-            values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
-        except (TypeError, ValueError) as error:
-            kinds = join(sorted(set(map(str, frame.dtypes))))
-            raise ValueError(
-                f"`factor_returns` must hold numbers; got columns of the dtypes {kinds}. Convert "
-                "them, for instance by pandas.to_numeric."
-            ) from error
+        values = frame_values(frame, "`factor_returns`")
         frame = pd.DataFrame(values, frame.index, frame.columns)
     else:
         values = np.asarray(factor_returns, dtype=np.float64)
