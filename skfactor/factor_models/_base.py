@@ -1,6 +1,7 @@
 """What all factor models share: betas, factor returns, expected returns, fits and risk."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from skfactor._validation import check_is_fitted, fit_method
 from skfactor.exceptions import FitInterrupted
 from skfactor.factor_models._align import common_bases
 from skfactor.factor_models._own_returns import dates_with_returns, without_own_return
+from skfactor.factor_models._parts import MemberPart, date_blocks
 from skfactor.factor_models._premia import PremiaForecast, as_forecast
 from skfactor.factor_models._risk import RiskModel, SpecificVariance, risk_of_members
 from skfactor.metrics._r2 import total_r2_score
@@ -489,23 +491,33 @@ class FactorModel(TransformerMixin, RegressorMixin, BaseEstimator, ABC):
             raw = self._member_betas(panel, member)
             yield raw if self._bases is None else raw @ self._bases[member]
 
-    def _all_factors(self, panel: Panel) -> Any:
-        """Yield betas, factor returns and leverage of each member in the common rotation."""
+    def _all_parts(self, panel: Panel) -> Iterator[MemberPart]:
+        """Yield what each member says of the panel, a few dates at a time."""
         for member in range(self._n_members):
-            betas = self._member_betas(panel, member)
-            factors, leverage = self._member_factors(panel, betas, member)
-            if self._bases is not None:
-                betas = betas @ self._bases[member]
-                factors = np.linalg.solve(self._bases[member], factors.T).T
-            yield betas, factors, leverage
+            for dates in date_blocks(panel.starts):
+                part = panel
+                if dates != slice(0, panel.n_dates):
+                    part = panel.between(dates.start, dates.stop)
+                betas = self._member_betas(part, member)
+                factors, leverage = self._member_factors(part, betas, member)
+                if self._bases is not None:
+                    betas = betas @ self._bases[member]
+                    factors = np.linalg.solve(self._bases[member], factors.T).T
+                rows = slice(int(panel.starts[dates.start]), int(panel.starts[dates.stop]))
+                yield MemberPart(member, part, dates, rows, betas, factors, leverage)
 
     def _member_returns(self, panel: Panel) -> tuple[FloatArray, np.ndarray]:
         """Return the members' factor returns, and which dates had returns to estimate them."""
-        values, own = [], False
-        for _, factors, leverage in self._all_factors(panel):
-            values.append(factors)
-            own = own or leverage is not None
-        return np.stack(values), self._estimated_dates(panel, own)
+        values = self._no_returns(panel)
+        own = False
+        for part in self._all_parts(panel):
+            values[part.member, part.dates] = part.factors
+            own = own or part.leverage is not None
+        return values, self._estimated_dates(panel, own)
+
+    def _no_returns(self, panel: Panel) -> FloatArray:
+        """Return room for the factor returns of each member."""
+        return np.empty((self._n_members, panel.n_dates, len(self.factor_names_)))
 
     def _estimated_dates(self, panel: Panel, own: bool) -> np.ndarray:
         """Return which dates have factor returns, given whether the panel's own make them."""
@@ -514,39 +526,38 @@ class FactorModel(TransformerMixin, RegressorMixin, BaseEstimator, ABC):
     def _fits(self, panel: Panel, leave_one_out: bool) -> FloatArray:
         """Average the members' fits, each without its own return if asked."""
         total, alphas = np.zeros(panel.n_rows), self._alphas(panel)
-        for betas, factors, leverage in self._all_factors(panel):
-            fit = section_fits(betas, factors, panel.starts)
+        for part in self._all_parts(panel):
+            fit = section_fits(part.betas, part.factors, part.panel.starts)
             if alphas is not None:
-                fit = alphas + fit
-            if leave_one_out and leverage is not None:
-                fit = without_own_return(fit, panel.returns, leverage)
-            total += fit
-        return total / self._n_members
+                fit += alphas[part.rows]
+            if leave_one_out and part.leverage is not None:
+                fit = without_own_return(fit, part.panel.returns, part.leverage)
+            total[part.rows] += fit
+        total /= self._n_members
+        return total
 
     def _learn_members(self, panel: Panel) -> None:
         """Bring members to one rotation, and store factor returns and specific variance."""
-        n_rows = min(panel.n_rows, _ALIGNMENT_ROWS)
-        rows = np.linspace(0, panel.n_rows - 1, n_rows).astype(np.intp)
-        fit, own = np.zeros(panel.n_rows), np.zeros(panel.n_rows)
+        n_sampled = min(panel.n_rows, _ALIGNMENT_ROWS) if self._rotates else 0
+        sampled = np.linspace(0, panel.n_rows - 1, n_sampled).astype(np.intp)
+        residuals, freedom = panel.returns.copy(), np.ones(panel.n_rows)
         uses_own = False
-        history, samples = [], []
-        for betas, factors, leverage in self._all_factors(panel):
-            part = section_fits(betas, factors, panel.starts)
-            part /= self._n_members
-            fit += part
-            if leverage is not None:
-                own += np.divide(leverage, self._n_members, out=part)
+        values = self._no_returns(panel)
+        samples = np.empty((self._n_members, n_sampled, values.shape[2]))
+        for part in self._all_parts(panel):
+            fit = section_fits(part.betas, part.factors, part.panel.starts)
+            residuals[part.rows] -= fit / self._n_members
+            if part.leverage is not None:
+                freedom[part.rows] -= part.leverage / self._n_members
                 uses_own = True
-            history.append(factors)
-            if self._rotates:
-                samples.append(betas[rows])
-            del betas, leverage, part  # they would stay while what follows is computed
-        values = np.stack(history)
+            values[part.member, part.dates] = part.factors
+            here = slice(*sampled.searchsorted([part.rows.start, part.rows.stop]))
+            samples[part.member, here] = part.betas[sampled[here] - part.rows.start]
         if self._rotates and self._n_latent:
-            self._bases = self._common_bases(np.stack(samples), values)
+            self._bases = self._common_bases(samples, values)
             values = np.linalg.solve(self._bases, values.transpose(0, 2, 1)).transpose(0, 2, 1)
         self._specific = SpecificVariance.of_residuals(
-            panel.returns - fit, 1.0 - own, panel.asset_codes, panel.assets
+            residuals, freedom, panel.asset_codes, panel.assets
         )
         estimated = self._estimated_dates(panel, uses_own)
         dates = None if panel.dates is None else panel.dates[estimated]

@@ -473,11 +473,12 @@ class DeepCharacteristicFactorModel(EnsembleFactorModel):
         """
         seen = np.where(np.isnan(panel.returns), 0.0, panel.returns)
         total = np.zeros(panel.n_rows)
-        for betas, factors, leverage in self._all_factors(panel):
-            total += section_fits(betas, factors, panel.starts)
-            if leave_one_out and leverage is not None:
-                total -= leverage * seen
-        return total / self._n_members
+        for part in self._all_parts(panel):
+            total[part.rows] += section_fits(part.betas, part.factors, part.panel.starts)
+            if leave_one_out and part.leverage is not None:
+                total[part.rows] -= part.leverage * seen[part.rows]
+        total /= self._n_members
+        return total
 
     def _common_bases(self, betas: FloatArray, factors: FloatArray) -> FloatArray:
         """Turn members to the best one; fix order and signs of the deep factors."""

@@ -37,6 +37,12 @@ class FactorInputs:
     own: bool = False
     inverses: FloatArray | None = None
 
+    def of_part(self, part: Panel) -> "FactorInputs":
+        """Return those of the dates of a part of the panel."""
+        dates = slice(part.first, part.first + part.n_dates)
+        inverses = None if self.inverses is None else self.inverses[dates]
+        return replace(self, values=self.values[dates], inverses=inverses)
+
 
 # Managed portfolios cost a pass over the panel, and every member asks for them.
 _KNOWN: WeakKeyDictionary[Panel, FactorInputs] = WeakKeyDictionary()
@@ -47,6 +53,8 @@ _REALISED: WeakKeyDictionary[Panel, Panel] = WeakKeyDictionary()
 
 def managed_inputs(panel: Panel) -> FactorInputs:
     """Return the slopes of each date's returns on a constant and the characteristics."""
+    if panel.whole is not None:
+        return managed_inputs(panel.whole).of_part(panel)
     if panel not in _KNOWN:
         values = np.nan_to_num(managed_returns(panel, "regression", True).values)
         names = ["constant", *(f"x{j}" for j in range(panel.X.shape[1]))]
@@ -142,6 +150,9 @@ def own_leverage(
 
 def realised_panel(returns: Any, panel: Panel) -> Panel:
     """Return the panel with realised returns in place of its own."""
+    if panel.whole is not None:
+        whole = realised_panel(returns, panel.whole)
+        return whole.between(panel.first, panel.first + panel.n_dates)
     if panel not in _REALISED:
         _REALISED[panel] = replace(panel, y=realised_returns(returns, panel))
     return _REALISED[panel]

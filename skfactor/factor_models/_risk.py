@@ -146,15 +146,16 @@ class SpecificVariance:
             None where assets are not known.
         """
         known = ~np.isnan(residuals)
-        squares = np.where(known, residuals, 0.0) ** 2
-        freedom = np.where(known, freedom, 0.0)
-        pooled = float(squares.sum() / max(freedom.sum(), 1.0))
+        owners = np.zeros(len(residuals), dtype=np.intp) if asset_codes is None else asset_codes
+        n = 1 if asset_codes is None or assets is None else len(assets)
+        # One after another: each is as long as the panel, and weights are copied once more.
+        count = np.bincount(owners, known, n)
+        values = np.where(known, residuals, 0.0)
+        total = np.bincount(owners, np.square(values, out=values), n)
+        free = np.bincount(owners, np.where(known, freedom, 0.0), n)
+        pooled = float(total.sum() / max(free.sum(), 1.0))
         if asset_codes is None or assets is None:
             return cls(pooled, None, np.empty(0))
-        n = len(assets)
-        count = np.bincount(asset_codes, known, n)
-        total = np.bincount(asset_codes, squares, n)
-        free = np.bincount(asset_codes, freedom, n)
         enough = (count >= _MIN_RESIDUALS) & (free > 1.0)
         return cls(pooled, assets[enough], total[enough] / free[enough])
 

@@ -81,8 +81,9 @@ def attribute_returns(
     rows = model_rows(model, X, y, dates, assets)
     panel = panel_of(rows)
     parts = np.zeros((panel.n_rows, len(rows.model.factor_names_)))
-    for betas, factors, _ in rows.model._all_factors(panel):
-        parts += betas * factors[panel.date_codes] / rows.model._n_members
+    for found in rows.model._all_parts(panel):
+        earned = found.betas * found.factors[found.panel.date_codes]
+        parts[found.rows] += earned / rows.model._n_members
     names = list(rows.model.factor_names_)
     alphas = rows.model._alphas(panel)
     if alphas is not None and alphas.any():
@@ -101,9 +102,9 @@ def attribute_returns(
         )
     refuse_weights_of_other_rows(weights, "weights", X=X, y=y)
     seen = ~np.isnan(rows.y)
-    earned = np.where(seen[:, None], held[:, None] * split, 0.0)
+    held_parts = np.where(seen[:, None], held[:, None] * split, 0.0)
     by_date = np.stack(
-        [np.bincount(rows.date_codes, column, minlength=panel.n_dates) for column in earned.T],
+        [np.bincount(rows.date_codes, column, minlength=panel.n_dates) for column in held_parts.T],
         axis=1,
     )
     index = pd.RangeIndex(1) if rows.dates is None else rows.dates.rename("date")

@@ -44,6 +44,10 @@ class Panel:
         Weights of the rows.
     order : ndarray of shape (n_rows,) or None
         The row of the input that stands in each place; None if the input was sorted.
+    whole : Panel or None
+        The panel of which this is a part; None if it is not one.
+    first : int
+        The place of the first date in the whole.
     """
 
     X: FloatArray
@@ -54,6 +58,8 @@ class Panel:
     assets: pd.Index | None = None
     weights: FloatArray | None = None
     order: IntArray | None = None
+    whole: "Panel | None" = None
+    first: int = 0
 
     @property
     def n_rows(self) -> int:
@@ -104,6 +110,8 @@ class Panel:
             asset_codes=cut(self.asset_codes),
             assets=self.assets,
             weights=cut(self.weights),
+            whole=self,
+            first=first,
         )
 
 

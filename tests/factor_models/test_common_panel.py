@@ -73,6 +73,18 @@ def test_outputs_carry_the_index_of_the_panel(model, long_panel):
     assert list(model.risk_premia_.index) == model.factor_names_
 
 
+def test_a_panel_looked_at_in_parts_is_the_panel(model, long_panel, monkeypatch):
+    X, y = long_panel
+    X, y = X.iloc[3:], y.iloc[3:].mask(np.arange(3, len(y)) % 11 == 0)
+    whole = clone(model).fit(X, y)
+    expected = outputs(whole, X, y)
+    monkeypatch.setattr("skfactor.factor_models._parts._MOST_ROWS", 45)  # two dates at a time
+    parts = clone(model).fit(X, y)
+    assert_same(outputs(parts, X, y), expected, atol=1e-12)
+    last = X.loc[[dates_of(X)[-1]]]
+    np.testing.assert_allclose(parts.covariance(last), whole.covariance(last), rtol=1e-9)
+
+
 def test_arrays_with_dates_and_assets_give_what_the_index_gives(model, long_panel):
     X, y = long_panel
     names = {"dates": dates_of(X), "assets": X.index.get_level_values("asset")}

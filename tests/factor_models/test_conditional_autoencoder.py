@@ -368,6 +368,27 @@ def test_targets_that_reach_into_the_dates_to_score_are_refused(panel):
         WalkForward(search, PanelSplit(2, test_size=6, gap=1)).fit(X, ahead)
 
 
+@pytest.mark.parametrize("side", ["least_squares", "managed", "returns", "external"])
+@pytest.mark.parametrize("horizon", [0, 1])
+def test_all_that_factors_are_made_of_may_be_taken_in_parts(panel, monkeypatch, side, horizon):
+    X, y, factor = panel
+    params = {**QUICK, "max_epochs": 3, "factor_side": side, "horizon": horizon}
+    if side == "external":
+        params["portfolios"] = pd.DataFrame({"one": factor, "two": 0.01 - factor})
+    target = y
+    if horizon:
+        params["returns"], target = y, y.groupby("asset").shift(-1)
+    observed = pd.Series(np.sin(np.arange(N_DATES)), factor.index, name="market")
+    model = CAE(**params, factors=observed.to_frame()).fit(X, target)
+    expected = model.reconstruct(X, target, leave_one_out=True), model.factor_returns(X, target)
+    for n_dates in (1, 5):
+        monkeypatch.setattr("skfactor.factor_models._parts._MOST_ROWS", n_dates * N_ASSETS)
+        model.fit(X, target)
+        found = model.reconstruct(X, target, leave_one_out=True), model.factor_returns(X, target)
+        for values, reference in zip(found, expected, strict=True):
+            np.testing.assert_allclose(values, reference, rtol=1e-9, atol=1e-12)
+
+
 def test_a_date_without_realised_returns_says_nothing_of_premia(panel):
     X, y, _ = panel
     ahead = y.groupby("asset").shift(-1)
