@@ -277,6 +277,8 @@ def refuse_duplicates(
     ``name`` is what the error calls the data, where it is not X.
     """
     pair = date_codes.astype(np.int64) * len(assets) + asset_codes
+    if (pair[1:] > pair[:-1]).all():
+        return  # in order, and none twice
     order = np.argsort(pair, kind="stable")
     again = np.flatnonzero(np.diff(pair[order]) == 0)
     if not len(again):
