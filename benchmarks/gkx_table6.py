@@ -111,7 +111,8 @@ class Protocol:
     training: dict[str, int] = field(default_factory=dict)
 
 
-# Penalties in the units of that article, where the loss is a mean of squared returns.
+# Penalties in the units of that article, where the loss is a mean of squared returns: the ends of
+# the range it gives, and the middle.
 COMPANION = Protocol(
     penalties=(1e-5, 1e-4, 1e-3),
     learning_rates=(0.001, 0.01),
@@ -324,7 +325,10 @@ def main() -> None:
     parser.add_argument("--factors", type=int, nargs="+", default=[1, 2, 3, 4, 5, 6])
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     parser.add_argument(
-        "--members", type=int, default=COMPANION.n_members, help="networks of CA0 to CA3"
+        "--members",
+        type=int,
+        default=COMPANION.n_members,
+        help="networks of CA0 to CA3; another number needs another --csv",
     )
     parser.add_argument("--noise", action="store_true", help="returns without any signal")
     parser.add_argument("--jobs", type=int, default=1)
