@@ -97,7 +97,7 @@ PUBLISHED = {
 DEPTHS = {"CA0": (), "CA1": (32,), "CA2": (32, 16), "CA3": (32, 16, 8)}
 ORACLES = ("Oracle", "Oracle (LS)")
 METHODS = ("PCA", "IPCA", "IPCA (60)", *DEPTHS, "Least squares")
-KEYS = ["model", "signal", "seed", "method", "n_factors"]
+KEYS = ["model", "signal", "seed", "method", "n_factors", "networks"]
 SCORES = ("total", "loo", "predictive")
 
 
@@ -240,7 +240,13 @@ def run(
     """Fit and score some methods, and the oracles, on one draw."""
     warnings.simplefilter("ignore")
     draw = Draw(make_gkx_panel(model, n_assets=N_ASSETS, signal=signal, random_state=seed))
-    identity = {"model": model, "signal": signal, "seed": seed, "n_factors": K}
+    identity = {
+        "model": model,
+        "signal": signal,
+        "seed": seed,
+        "n_factors": K,
+        "networks": members,
+    }
     rows = [
         {**identity, "method": name, **found} for name, found in oracle_scores(draw.panel).items()
     ]
@@ -328,7 +334,7 @@ def main() -> None:
         "--members",
         type=int,
         default=COMPANION.n_members,
-        help="networks of CA0 to CA3; another number needs another --csv",
+        help="networks of CA0 to CA3",
     )
     parser.add_argument("--noise", action="store_true", help="returns without any signal")
     parser.add_argument("--jobs", type=int, default=1)
@@ -342,7 +348,8 @@ def main() -> None:
     seeds = range(args.first_seed, args.first_seed + args.draws)
     # Seed by seed, so that a run cut short has all methods on the draws it has.
     for seed, model, K in itertools.product(seeds, args.models, args.factors):
-        left = tuple(m for m in args.methods if (model, not args.noise, seed, m, K) not in finished)
+        found = (model, not args.noise, seed)
+        left = tuple(m for m in args.methods if (*found, m, K, args.members) not in finished)
         if left:
             jobs.append(joblib.delayed(run)(model, not args.noise, seed, K, left, args.members))
     results = joblib.Parallel(n_jobs=args.jobs, return_as="generator_unordered")(jobs)
@@ -358,6 +365,7 @@ def main() -> None:
             & done["seed"].isin(seeds)
             & done["model"].isin(args.models)
             & done["n_factors"].isin(args.factors)
+            & (done["networks"] == args.members)
         ],
         args.methods,
     )

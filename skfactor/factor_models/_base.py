@@ -48,6 +48,8 @@ class FactorModel(TransformerMixin, RegressorMixin, BaseEstimator, ABC):
 
     A subclass learns in ``_fit_panel``, and says what the betas of one member are
     (``_member_betas``) and what its factor returns are on given betas (``_member_factors``).
+    Both are asked for a few dates of a panel at a time, so that what they say of a date must not
+    depend on the others; what does is made of ``panel.root``.
     Fits and predictions are means over members; betas and factors, which each member has in
     a rotation of its own, are brought to one rotation before they are averaged.
     """
@@ -508,14 +510,14 @@ class FactorModel(TransformerMixin, RegressorMixin, BaseEstimator, ABC):
 
     def _member_returns(self, panel: Panel) -> tuple[FloatArray, np.ndarray]:
         """Return the members' factor returns, and which dates had returns to estimate them."""
-        values = self._no_returns(panel)
+        values = self._room_for_returns(panel)
         own = False
         for part in self._all_parts(panel):
             values[part.member, part.dates] = part.factors
             own = own or part.leverage is not None
         return values, self._estimated_dates(panel, own)
 
-    def _no_returns(self, panel: Panel) -> FloatArray:
+    def _room_for_returns(self, panel: Panel) -> FloatArray:
         """Return room for the factor returns of each member."""
         return np.empty((self._n_members, panel.n_dates, len(self.factor_names_)))
 
@@ -542,7 +544,7 @@ class FactorModel(TransformerMixin, RegressorMixin, BaseEstimator, ABC):
         sampled = np.linspace(0, panel.n_rows - 1, n_sampled).astype(np.intp)
         residuals, freedom = panel.returns.copy(), np.ones(panel.n_rows)
         uses_own = False
-        values = self._no_returns(panel)
+        values = self._room_for_returns(panel)
         samples = np.empty((self._n_members, n_sampled, values.shape[2]))
         for part in self._all_parts(panel):
             fit = section_fits(part.betas, part.factors, part.panel.starts)

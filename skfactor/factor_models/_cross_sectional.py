@@ -256,9 +256,8 @@ class CrossSectionalFactorModel(FactorModel):
             weights = panel.X[:, self._weights].astype(np.float64)
             if (weights < 0).any():
                 label = column_label(self._weights, getattr(self, "feature_names_in_", None))
-                raise ValueError(
-                    f"Weights must not be negative; got {(weights < 0).sum()} in {label}."
-                )
+                count = int((panel.root.X[:, self._weights] < 0).sum())
+                raise ValueError(f"Weights must not be negative; got {count} in {label}.")
         return section_least_squares(
             betas, panel.returns, panel.starts, ridge=self.ridge, weights=weights
         )

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ from skfactor.factor_models._observed import observed_factors
 from skfactor.panel._calendar import common_keys, dates_of, from_polars, some_dates
 from skfactor.panel._index import as_assets, as_dates, date_level, show_asset
 from skfactor.panel._managed import managed_returns
-from skfactor.panel._panel import Panel
+from skfactor.panel._panel import Panel, once
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,33 +36,27 @@ class FactorInputs:
     own: bool = False
     inverses: FloatArray | None = None
 
-    def of_part(self, part: Panel) -> "FactorInputs":
-        """Return those of the dates of a part of the panel."""
-        dates = slice(part.first, part.first + part.n_dates)
-        inverses = None if self.inverses is None else self.inverses[dates]
-        return replace(self, values=self.values[dates], inverses=inverses)
-
-
-# Managed portfolios cost a pass over the panel, and every member asks for them.
-_KNOWN: WeakKeyDictionary[Panel, FactorInputs] = WeakKeyDictionary()
-
-
-_REALISED: WeakKeyDictionary[Panel, Panel] = WeakKeyDictionary()
+    def on(self, places: slice) -> "FactorInputs":
+        """Return those of some dates."""
+        inverses = None if self.inverses is None else self.inverses[places]
+        return replace(self, values=self.values[places], inverses=inverses)
 
 
 def managed_inputs(panel: Panel) -> FactorInputs:
     """Return the slopes of each date's returns on a constant and the characteristics."""
-    if panel.whole is not None:
-        return managed_inputs(panel.whole).of_part(panel)
-    if panel not in _KNOWN:
-        values = np.nan_to_num(managed_returns(panel, "regression", True).values)
-        names = ["constant", *(f"x{j}" for j in range(panel.X.shape[1]))]
-        moments = np.empty((panel.n_dates, len(names), len(names)))
-        for t, rows in enumerate(panel.sections()):
-            Z = _with_constant(panel.X[rows])
-            moments[t] = Z.T @ Z
-        _KNOWN[panel] = FactorInputs(values, names, inverses=pseudo_inverses(moments))
-    return _KNOWN[panel]
+    # They cost a pass over the panel, and every member asks for them.
+    inputs: FactorInputs = once(panel.root, "managed", lambda: _managed(panel.root))
+    return inputs.on(panel.places)
+
+
+def _managed(panel: Panel) -> FactorInputs:
+    values = np.nan_to_num(managed_returns(panel, "regression", True).values)
+    names = ["constant", *(f"x{j}" for j in range(panel.X.shape[1]))]
+    moments = np.empty((panel.n_dates, len(names), len(names)))
+    for t, rows in enumerate(panel.sections()):
+        Z = _with_constant(panel.X[rows])
+        moments[t] = Z.T @ Z
+    return FactorInputs(values, names, inverses=pseudo_inverses(moments))
 
 
 def return_inputs(panel: Panel, fitted: list[str] | None) -> FactorInputs:
@@ -74,6 +67,18 @@ def return_inputs(panel: Panel, fitted: list[str] | None) -> FactorInputs:
     ValueError
         If a date lacks an asset or a return, and for other assets than ``fitted``.
     """
+    inputs: FactorInputs = once(panel.root, "returns", lambda: _balanced(panel.root))
+    if fitted is not None and inputs.names != fitted:
+        unseen = sorted(set(inputs.names) ^ set(fitted))
+        raise ValueError(
+            "`factor_side='returns'` must have the assets of fit on every date; got "
+            f"{len(inputs.names)} assets for {len(fitted)}, which differ in "
+            f"{', '.join(unseen[:3])}."
+        )
+    return inputs.on(panel.places)
+
+
+def _balanced(panel: Panel) -> FactorInputs:
     counts = np.diff(panel.starts)
     n_assets = int(counts[0])
     missing = int(np.isnan(panel.returns).sum())
@@ -92,12 +97,6 @@ def return_inputs(panel: Panel, fitted: list[str] | None) -> FactorInputs:
         names = [str(i) for i in range(n_assets)]
     else:
         names = [show_asset(asset) for asset in panel.assets[panel.asset_codes[:n_assets]]]
-    if fitted is not None and names != fitted:
-        unseen = sorted(set(names) ^ set(fitted))
-        raise ValueError(
-            "`factor_side='returns'` must have the assets of fit on every date; got "
-            f"{len(names)} assets for {len(fitted)}, which differ in {', '.join(unseen[:3])}."
-        )
     return FactorInputs(panel.returns.reshape(-1, n_assets), names, own=True)
 
 
@@ -150,12 +149,13 @@ def own_leverage(
 
 def realised_panel(returns: Any, panel: Panel) -> Panel:
     """Return the panel with realised returns in place of its own."""
-    if panel.whole is not None:
-        whole = realised_panel(returns, panel.whole)
-        return whole.between(panel.first, panel.first + panel.n_dates)
-    if panel not in _REALISED:
-        _REALISED[panel] = replace(panel, y=realised_returns(returns, panel))
-    return _REALISED[panel]
+    root = panel.root
+
+    def realised() -> tuple[Any, Panel]:
+        return returns, replace(root, y=realised_returns(returns, root))
+
+    _, found = once(root, ("realised", id(returns)), realised)
+    return found if panel is root else found.between(panel.places.start, panel.places.stop)
 
 
 def realised_returns(returns: Any, panel: Panel) -> FloatArray:

@@ -415,10 +415,10 @@ def fits_by_date(
     """
     fit, leverage = np.empty(len(X)), np.empty(len(X))
     K = roots.shape[1]
-    # Rows are multiplied once, by what stands right of them in both.
-    columns = np.concatenate([gamma[:, :K] @ roots, (factors @ gamma.T)[:, :, None]], axis=2)
     for t, (start, stop) in enumerate(itertools.pairwise(starts)):
-        products = X[start:stop].astype(np.float64, copy=False) @ columns[t]
+        # Rows are multiplied once, by what stands right of them in both.
+        columns = np.column_stack([gamma[:, :K] @ roots[t], gamma @ factors[t]])
+        products = X[start:stop].astype(np.float64, copy=False) @ columns
         fit[start:stop] = products[:, K]
         scores = products[:, :K]
         leverage[start:stop] = np.einsum("nk,nk->n", scores, scores)

@@ -6,13 +6,16 @@ import numpy as np
 
 from skfactor._typing import FloatArray
 from skfactor.panel._calendar import align_to_dates
-from skfactor.panel._panel import Panel
+from skfactor.panel._panel import Panel, once
 
 
 def observed_factors(
     factors: Any, panel: Panel, name: str = "factors"
 ) -> tuple[FloatArray, list[str]]:
     """Return pre-specified factor returns on the dates of a panel, and their names.
+
+    They are aligned with all dates of a panel at once: whether a month says which date is meant
+    depends on the others.
 
     Parameters
     ----------
@@ -42,4 +45,11 @@ def observed_factors(
             f"`{name}` must meet rows with dates; got rows without. Give X or y a (date, asset) "
             "index, or pass `dates=`."
         )
-    return align_to_dates(factors, panel.dates, f"`{name}`")
+    dates = panel.root.dates
+    assert dates is not None
+
+    def aligned() -> tuple[Any, FloatArray, list[str]]:
+        return factors, *align_to_dates(factors, dates, f"`{name}`")
+
+    _, values, names = once(panel.root, (name, id(factors)), aligned)
+    return values[panel.places], list(names)

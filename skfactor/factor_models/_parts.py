@@ -1,4 +1,4 @@
-"""A panel a few dates at a time, so that the betas of all its rows never stand in memory."""
+"""A panel a few dates at a time: the fits of all its rows without all their betas in memory."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

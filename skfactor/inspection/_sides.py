@@ -28,7 +28,7 @@ def panel_of(rows: ModelRows) -> Panel:
 
 def with_values(panel: Panel, X: FloatArray) -> Panel:
     """Return a panel with other characteristics in the same rows."""
-    return dataclasses.replace(panel, X=X, whole=None)
+    return dataclasses.replace(panel, X=X)
 
 
 def sided_fits(model: FactorModel, of_betas: Panel, of_factors: Panel) -> FloatArray:

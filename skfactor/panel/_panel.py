@@ -1,9 +1,10 @@
 """A long panel as the models read it: rows sorted by date, one slice a date."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -62,6 +63,16 @@ class Panel:
     first: int = 0
 
     @property
+    def root(self) -> "Panel":
+        """The panel that this is a part of, or itself."""
+        return self if self.whole is None else self.whole
+
+    @property
+    def places(self) -> slice:
+        """The places of its dates in ``root``."""
+        return slice(self.first, self.first + self.n_dates)
+
+    @property
     def n_rows(self) -> int:
         """The number of rows."""
         return len(self.X)
@@ -110,9 +121,32 @@ class Panel:
             asset_codes=cut(self.asset_codes),
             assets=self.assets,
             weights=cut(self.weights),
-            whole=self,
-            first=first,
+            whole=self.root,
+            first=self.first + first,
         )
+
+
+# What was made of a panel stays as long as the panel does.
+_MADE: WeakKeyDictionary[Panel, dict[Any, Any]] = WeakKeyDictionary()
+
+
+def once(panel: Panel, key: Any, make: Callable[[], Any]) -> Any:
+    """Return what is made of a panel, made once, however often it is asked for.
+
+    Parameters
+    ----------
+    panel : Panel
+        The panel, whole.
+    key : object
+        Names what is made; what it is made of must stay alive as long as it does, if the key
+        holds an identity.
+    make : callable
+        Makes it, without keeping the panel itself.
+    """
+    made = _MADE.setdefault(panel, {})
+    if key not in made:
+        made[key] = make()
+    return made[key]
 
 
 def validate_panel(

@@ -14,6 +14,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skfactor.factor_models import CrossSectionalFactorModel, InstrumentedPCA
+from skfactor.inspection import attribute_returns
+
 
 def dates_of(data):
     return data.index.get_level_values("date")
@@ -73,16 +76,67 @@ def test_outputs_carry_the_index_of_the_panel(model, long_panel):
     assert list(model.risk_premia_.index) == model.factor_names_
 
 
+def gappy(X, y):
+    """Return a panel that begins amid a date, with missing returns."""
+    X, y = X.iloc[3:], y.iloc[3:]
+    return X, y.mask(np.arange(len(y)) % 11 == 0)
+
+
 def test_a_panel_looked_at_in_parts_is_the_panel(model, long_panel, monkeypatch):
-    X, y = long_panel
-    X, y = X.iloc[3:], y.iloc[3:].mask(np.arange(3, len(y)) % 11 == 0)
+    X, y = gappy(*long_panel)
+    monkeypatch.setattr("skfactor.factor_models._base._ALIGNMENT_ROWS", 90)
     whole = clone(model).fit(X, y)
-    expected = outputs(whole, X, y)
+    expected = {**outputs(whole, X, y), "attribution": attribute_returns(whole, X, y)}
     monkeypatch.setattr("skfactor.factor_models._parts._MOST_ROWS", 45)  # two dates at a time
     parts = clone(model).fit(X, y)
-    assert_same(outputs(parts, X, y), expected, atol=1e-12)
+    found = {**outputs(parts, X, y), "attribution": attribute_returns(parts, X, y)}
+    assert_same(found, expected, atol=1e-12)
     last = X.loc[[dates_of(X)[-1]]]
     np.testing.assert_allclose(parts.covariance(last), whole.covariance(last), rtol=1e-9)
+
+
+def test_alphas_and_weights_stay_with_their_rows_in_parts(long_panel, monkeypatch):
+    X, y = gappy(*long_panel)
+    weights = np.random.default_rng(0).uniform(0.5, 2.0, len(y))
+    cases = [
+        (InstrumentedPCA(2, intercept=True), {}),
+        (CrossSectionalFactorModel(), {"sample_weight": weights}),
+    ]
+    for model, given in cases:
+        monkeypatch.undo()
+        whole = clone(model).fit(X, y, **given)
+        expected = outputs(whole, X, y)
+        monkeypatch.setattr("skfactor.factor_models._parts._MOST_ROWS", 45)
+        parts = clone(model).fit(X, y, **given)
+        assert_same(outputs(parts, X, y), expected, atol=1e-12)
+        pd.testing.assert_frame_equal(parts.factor_returns_, whole.factor_returns_)
+
+
+def test_errors_count_all_rows_whatever_the_parts(long_panel, monkeypatch):
+    X, y = long_panel
+    monkeypatch.setattr("skfactor.factor_models._parts._MOST_ROWS", 45)
+    with pytest.raises(ValueError, match=rf"not be negative; got {(X['c0'] < 0).sum()} in"):
+        CrossSectionalFactorModel(weights="c0").fit(X, y)
+
+
+def test_observed_factors_meet_all_dates_at_once(long_panel, monkeypatch):
+    X, y = long_panel
+    months = dates_of(X).unique()
+    market = pd.DataFrame({"market": np.linspace(-0.05, 0.05, len(months))}, months)
+    days = dates_of(X).to_timestamp("D", how="end").normalize()
+    X = X.set_index(
+        pd.MultiIndex.from_arrays([days, X.index.get_level_values(1)], names=X.index.names)
+    )
+    y = y.set_axis(X.index)
+    model = InstrumentedPCA(1, factors=market).fit(X, y)
+    # A second day of a month makes it two dates, of which the month is neither.
+    stray = X.loc[[days[-1]]].rename({days[-1]: days[-1] - pd.Timedelta(days=1)}, level="date")
+    X = pd.concat([X, stray])
+    y = pd.concat([y, pd.Series(0.0, stray.index)])
+    for most in (2**17, 20):
+        monkeypatch.setattr("skfactor.factor_models._parts._MOST_ROWS", most)
+        with pytest.raises(ValueError, match="must have one frequency.*several dates in a month"):
+            model.factor_returns(X, y)
 
 
 def test_arrays_with_dates_and_assets_give_what_the_index_gives(model, long_panel):

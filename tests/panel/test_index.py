@@ -171,6 +171,12 @@ def test_duplicate_pairs_are_shown():
         resolve_panel(doubled)
 
 
+def test_duplicate_pairs_that_stand_together_are_shown():
+    X = panel_frame().sort_index()
+    with pytest.raises(ValueError, match="got 1 repeated: .* in rows 0 and 1"):
+        resolve_panel(X.iloc[[0, 0, *range(1, len(X))]])
+
+
 def test_indexes_that_disagree_are_shown():
     X = panel_frame()
     y = X["x"].iloc[::-1]
