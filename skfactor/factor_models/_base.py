@@ -14,7 +14,7 @@ from skfactor._typing import ArrayLike, FloatArray
 from skfactor._validation import check_is_fitted, fit_method
 from skfactor.exceptions import FitInterrupted
 from skfactor.factor_models._align import common_bases
-from skfactor.factor_models._own_returns import dates_with_returns, without_own_return
+from skfactor.factor_models._own_returns import without_own_return
 from skfactor.factor_models._parts import MemberPart, date_blocks
 from skfactor.factor_models._premia import PremiaForecast, as_forecast
 from skfactor.factor_models._risk import RiskModel, SpecificVariance, risk_of_members
@@ -523,7 +523,7 @@ class FactorModel(TransformerMixin, RegressorMixin, BaseEstimator, ABC):
 
     def _estimated_dates(self, panel: Panel, own: bool) -> np.ndarray:
         """Return which dates have factor returns, given whether the panel's own make them."""
-        return dates_with_returns(panel) if own else np.ones(panel.n_dates, dtype=bool)
+        return panel.has_returns if own else np.ones(panel.n_dates, dtype=bool)
 
     def _fits(self, panel: Panel, leave_one_out: bool) -> FloatArray:
         """Average the members' fits, each without its own return if asked."""

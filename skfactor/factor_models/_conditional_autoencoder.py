@@ -27,7 +27,6 @@ from skfactor.factor_models._factor_sides import (
     return_inputs,
 )
 from skfactor.factor_models._observed import observed_factors
-from skfactor.factor_models._own_returns import dates_with_returns
 from skfactor.panel._index import show_date
 from skfactor.panel._panel import Panel
 
@@ -401,7 +400,7 @@ class ConditionalAutoencoderFactorModel(CallbackSupportMixin, EnsembleFactorMode
         source = self._factor_panel(panel)
         if source is panel or self.factor_side == "external":
             return super()._estimated_dates(panel, own)
-        return dates_with_returns(source)
+        return source.has_returns
 
     def _check_gap(self, dates: pd.Index | None) -> None:
         if not self.horizon or self.dates_ is None or dates is None:

@@ -12,7 +12,7 @@ from skfactor.factor_models._observed import observed_factors
 from skfactor.panel._calendar import common_keys, dates_of, from_polars, some_dates
 from skfactor.panel._index import as_assets, as_dates, date_level, show_asset
 from skfactor.panel._managed import managed_returns
-from skfactor.panel._panel import Panel, once
+from skfactor.panel._panel import Panel
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class FactorInputs:
 def managed_inputs(panel: Panel) -> FactorInputs:
     """Return the slopes of each date's returns on a constant and the characteristics."""
     # They cost a pass over the panel, and every member asks for them.
-    inputs: FactorInputs = once(panel.root, "managed", lambda: _managed(panel.root))
+    inputs: FactorInputs = panel.root.once("managed", lambda: _managed(panel.root))
     return inputs.on(panel.places)
 
 
@@ -67,7 +67,7 @@ def return_inputs(panel: Panel, fitted: list[str] | None) -> FactorInputs:
     ValueError
         If a date lacks an asset or a return, and for other assets than ``fitted``.
     """
-    inputs: FactorInputs = once(panel.root, "returns", lambda: _balanced(panel.root))
+    inputs: FactorInputs = panel.root.once("returns", lambda: _balanced(panel.root))
     if fitted is not None and inputs.names != fitted:
         unseen = sorted(set(inputs.names) ^ set(fitted))
         raise ValueError(
@@ -154,7 +154,7 @@ def realised_panel(returns: Any, panel: Panel) -> Panel:
     def realised() -> tuple[Any, Panel]:
         return returns, replace(root, y=realised_returns(returns, root))
 
-    _, found = once(root, ("realised", id(returns)), realised)
+    _, found = root.once(("realised", id(returns)), realised)
     return found if panel is root else found.between(panel.places.start, panel.places.stop)
 
 

@@ -20,7 +20,6 @@ from skfactor.factor_models._ipca_core import (
     row_products,
 )
 from skfactor.factor_models._observed import observed_factors
-from skfactor.factor_models._own_returns import dates_with_returns
 from skfactor.factor_models._rank import dependent_columns
 from skfactor.factor_models._risk import SpecificVariance
 from skfactor.panel._index import show_date, stacklevel_of_user
@@ -225,7 +224,7 @@ class InstrumentedPCA(FactorModel):
         self._observed_names = names
         self.factor_names_ = self._names()
         known = np.hstack([found.factors, observed[:, :n_observed]])
-        estimated = dates_with_returns(panel) | (self.n_factors == 0)
+        estimated = panel.has_returns | (self.n_factors == 0)
         dates = None if panel.dates is None else panel.dates[estimated]
         self._remember(FactorHistory(dates, known[None, estimated]))
         fit, leverage = fits_by_date(

@@ -6,7 +6,7 @@ import numpy as np
 
 from skfactor._typing import FloatArray
 from skfactor.panel._calendar import align_to_dates
-from skfactor.panel._panel import Panel, once
+from skfactor.panel._panel import Panel
 
 
 def observed_factors(
@@ -51,5 +51,5 @@ def observed_factors(
     def aligned() -> tuple[Any, FloatArray, list[str]]:
         return factors, *align_to_dates(factors, dates, f"`{name}`")
 
-    _, values, names = once(panel.root, (name, id(factors)), aligned)
+    _, values, names = panel.root.once((name, id(factors)), aligned)
     return values[panel.places], list(names)

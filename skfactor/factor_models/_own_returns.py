@@ -3,20 +3,8 @@
 import numpy as np
 
 from skfactor._typing import FloatArray
-from skfactor.panel._panel import Panel
 
 _LEAST_FREEDOM = 1e-10
-
-
-def dates_with_returns(panel: Panel) -> np.ndarray:
-    """Return which dates have a return, without which a factor's would be a mere zero."""
-    missing = np.isnan(panel.returns)
-    if not missing.any():
-        complete: np.ndarray = np.diff(panel.starts) > 0
-        return complete
-    seen = np.concatenate([[0], np.cumsum(~missing)])
-    dates: np.ndarray = np.diff(seen[panel.starts]) > 0
-    return dates
 
 
 def without_own_return(fit: FloatArray, returns: FloatArray, leverage: FloatArray) -> FloatArray:

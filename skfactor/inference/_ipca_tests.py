@@ -12,7 +12,6 @@ from skfactor._validation import Interval, check_is_fitted, draw_seed, join, val
 from skfactor.factor_models._instrumented_pca import InstrumentedPCA
 from skfactor.factor_models._ipca_core import AlternatingLeastSquares, Loadings
 from skfactor.factor_models._observed import observed_factors
-from skfactor.factor_models._own_returns import dates_with_returns
 from skfactor.inference._progress import Progress
 from skfactor.inference._result import HypothesisTest
 from skfactor.panel._panel import Panel
@@ -301,7 +300,7 @@ def _same_factors(model: InstrumentedPCA, panel: Panel, latent: FloatArray) -> b
     """Tell whether latent factors are those of the fit, on the dates that have some."""
     known = model.factor_returns_
     if panel.dates is not None:
-        estimated = dates_with_returns(panel) | (latent.shape[1] == 0)
+        estimated = panel.has_returns | (latent.shape[1] == 0)
         latent = latent[estimated]
         if not panel.dates[estimated].isin(known.index).all():
             return False

@@ -168,7 +168,6 @@ def managed_returns(panel: Panel, kind: str, constant: bool) -> ManagedReturns:
     counts = np.diff(panel.starts)
     tolerance = _rank_tolerance(panel.X.dtype, n_portfolios)
     earned = np.nan_to_num(panel.returns, nan=0.0)
-    dark = _dates_without_returns(panel.returns, panel.starts)
     for t, (start, stop) in enumerate(itertools.pairwise(panel.starts)):
         Z = panel.X[start:stop].astype(np.float64, copy=False)
         if constant:
@@ -180,7 +179,7 @@ def managed_returns(panel: Panel, kind: str, constant: bool) -> ManagedReturns:
         deficient[t] = dependent.any()
         if counts[t] >= n_portfolios:
             involved |= dependent
-    values[dark] = np.nan
+    values[~panel.has_returns] = np.nan
     return ManagedReturns(values, deficient, deficient & (counts < n_portfolios), involved)
 
 
@@ -212,12 +211,6 @@ def _rank_tolerance(dtype: Any, n_columns: int) -> float:
     """Return the least eigenvalue of Z'Z, with columns of length one, that is not rounding."""
     rounding = max(10 * np.finfo(np.float64).eps, float(np.finfo(dtype).eps) ** 2)
     return n_columns * rounding
-
-
-def _dates_without_returns(returns: FloatArray, starts: IntArray) -> np.ndarray:
-    observed = np.concatenate([[0], np.cumsum(~np.isnan(returns))])
-    empty: np.ndarray = observed[starts[1:]] == observed[starts[:-1]]
-    return empty
 
 
 def _warn_of_deficient(result: ManagedReturns, panel: Panel, names: list[Any]) -> None:

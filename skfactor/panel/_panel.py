@@ -1,10 +1,9 @@
 """A long panel as the models read it: rows sorted by date, one slice a date."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -61,6 +60,8 @@ class Panel:
     order: IntArray | None = None
     whole: "Panel | None" = None
     first: int = 0
+    # What was made of this panel; a copy with other values begins with nothing.
+    _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def root(self) -> "Panel":
@@ -93,6 +94,25 @@ class Panel:
         assert self.y is not None
         return self.y
 
+    @cached_property
+    def has_returns(self) -> np.ndarray:
+        """Which dates have a return."""
+        missing = np.isnan(self.returns)
+        if not missing.any():
+            return np.diff(self.starts) > 0
+        # A running total, since sums between starts go wrong where a date is empty.
+        seen = np.concatenate([[0], np.cumsum(~missing)])
+        return np.diff(seen[self.starts]) > 0
+
+    def once(self, key: Any, make: Callable[[], Any]) -> Any:
+        """Return what is made of the panel, made once, however often it is asked for.
+
+        Where the key holds the identity of something, what is made must keep that alive.
+        """
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
     def sections(self) -> Iterator[slice]:
         """Yield the rows of each date."""
         for start, stop in zip(self.starts[:-1], self.starts[1:], strict=True):
@@ -124,29 +144,6 @@ class Panel:
             whole=self.root,
             first=self.first + first,
         )
-
-
-# What was made of a panel stays as long as the panel does.
-_MADE: WeakKeyDictionary[Panel, dict[Any, Any]] = WeakKeyDictionary()
-
-
-def once(panel: Panel, key: Any, make: Callable[[], Any]) -> Any:
-    """Return what is made of a panel, made once, however often it is asked for.
-
-    Parameters
-    ----------
-    panel : Panel
-        The panel, whole.
-    key : object
-        Names what is made; what it is made of must stay alive as long as it does, if the key
-        holds an identity.
-    make : callable
-        Makes it, without keeping the panel itself.
-    """
-    made = _MADE.setdefault(panel, {})
-    if key not in made:
-        made[key] = make()
-    return made[key]
 
 
 def validate_panel(
