@@ -20,9 +20,9 @@ from the score there.
 ``Oracle`` has the true betas and the true factors, ``Oracle (LS)`` the true betas and factors
 estimated by least squares. Both predict with the mean of their own past factors.
 
-CA0 to CA3 are trained as the authors say of the networks of their companion article (2020, Table
-A.5): ten networks, batches of 10,000 rows, 100 epochs, a patience of 5, and the learning rate and
-the penalty chosen among those there. The article itself does not say how.
+CA0 to CA3 are trained as the authors say of the networks of their companion article (2020, in its
+appendix): ten networks, batches of 10,000 rows, 100 epochs, a patience of 5, and the learning rate
+and the penalty chosen among those there. The article itself does not say how.
 
 Seeds from 100 on have not been used to choose a default. ``--noise`` draws returns without any
 signal: nothing should be found. Scores of draws that stand in ``--csv`` already are not computed
